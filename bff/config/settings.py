@@ -1,0 +1,241 @@
+"""The frozen settings. One field is one key of the configuration file, under the same name.
+
+Durations are seconds, sizes are bytes, secrets are `Secret`. Nothing here reads files or the environment.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
+
+Network = IPv4Network | IPv6Network
+
+
+class Secret:
+    """A value that prints as `***`. `reveal()` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+class ClientAuth(enum.StrEnum):
+    """How the client authenticates at the token endpoint (OIDC Core §9)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+    PRIVATE_KEY_JWT = "private_key_jwt"
+
+
+class SameSite(enum.StrEnum):
+    """The SameSite attribute of the session cookie."""
+
+    STRICT = "strict"
+    LAX = "lax"
+
+
+class TokenKind(enum.StrEnum):
+    """Which token a route puts on the upstream request."""
+
+    USER = "user"
+    USER_OPTIONAL = "user_optional"
+    NONE = "none"
+
+
+class Csrf(enum.StrEnum):
+    """How a route is defended against cross-site requests."""
+
+    HEADER = "header"
+    ORIGIN = "origin"
+    OFF = "off"
+
+
+class OnViolation(enum.StrEnum):
+    """What happens to a token that breaks a rule of `[tokens]`."""
+
+    REJECT = "reject"
+    WARN = "warn"
+
+
+class LogFormat(enum.StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class AtRest(enum.StrEnum):
+    """Which keys open a stored session record."""
+
+    COOKIE = "cookie"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """`[server]`."""
+
+    listen: str = "127.0.0.1:8080"
+    workers: int = 1
+    management_listen: str = "127.0.0.1:9090"
+    trusted_proxies: tuple[Network, ...] = ()
+    prefix: str = "/bff"
+    max_header_size: int = 32 * 1024
+    max_headers: int = 100
+    max_body_size: int = 10 * 1024 * 1024
+    shutdown_timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """`[oidc]`."""
+
+    issuer: str
+    client_id: str
+    client_secret: Secret | None = None
+    client_auth: ClientAuth = ClientAuth.BASIC
+    private_key: Secret | None = None  # PEM, for private_key_jwt
+    private_key_id: str | None = None  # the `kid` under which the issuer knows it
+    scopes: tuple[str, ...] = ("openid", "profile", "offline_access")
+    provider: str = "generic"
+    prompt: str | None = None
+    extra_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    resource: tuple[str, ...] = ()  # RFC 8707
+    userinfo: bool = False  # ask userinfo at login and merge what the ID token lacks
+    id_token_hint: bool = True  # in the redirect of RP-initiated logout
+    user_claims: tuple[str, ...] = (
+        "name",
+        "given_name",
+        "family_name",
+        "preferred_username",
+        "email",
+        "picture",
+    )
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """`[session]`."""
+
+    store: Secret = field(default_factory=lambda: Secret("sqlite:///bff-sessions.db"))  # may hold a password
+    cookie_name: str = "__Host-bff"
+    same_site: SameSite = SameSite.STRICT
+    idle_timeout: float = 3600.0
+    absolute_timeout: float = 12 * 3600.0
+    renew_ahead: float = 60.0
+    at_rest: AtRest = AtRest.COOKIE
+    cache_size: int = 10_000
+    store_timeout: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeysSettings:
+    """`[keys]`: newest first; at least one."""
+
+    secrets: tuple[Secret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TokensSettings:
+    """`[tokens]`."""
+
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    access_token_audience: tuple[str, ...] = ()
+    max_access_token_lifetime: float = 3600.0
+    max_session_lifetime: float = 24 * 3600.0
+    on_violation: OnViolation = OnViolation.REJECT
+    clock_skew: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RolesSettings:
+    """`[roles]`."""
+
+    claims: tuple[str, ...] = ("roles", "groups", "realm_access.roles")
+    rename: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class AllowSettings:
+    """One entry of `allow` in `[[api]]`. No `methods`: any; no `roles`: any signed-in user."""
+
+    methods: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """One `[[api]]` route."""
+
+    path: str
+    upstream: str
+    token: TokenKind = TokenKind.USER
+    csrf: Csrf = Csrf.HEADER
+    websocket: bool = False
+    timeout: float = 30.0  # until the first byte of the answer, and between any two
+    connect_timeout: float = 5.0
+    max_body_size: int | None = None  # None: the server's
+    forward_cookies: tuple[str, ...] = ()
+    allow_set_cookie: bool = False
+    allow: tuple[AllowSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpaSettings:
+    """`[spa]`: exactly one of the two."""
+
+    directory: str | None = None
+    upstream: str | None = None
+    content_security_policy: str | None = None  # None: the strict default
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """`[audit]`."""
+
+    sink: str = "stdout"
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """`[log]`."""
+
+    level: str = "info"
+    format: LogFormat = LogFormat.AUTO
+    access: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole file."""
+
+    public_url: str
+    oidc: OidcSettings
+    server: ServerSettings = field(default_factory=ServerSettings)
+    session: SessionSettings = field(default_factory=SessionSettings)
+    keys: KeysSettings = field(default_factory=KeysSettings)
+    tokens: TokensSettings = field(default_factory=TokensSettings)
+    roles: RolesSettings = field(default_factory=RolesSettings)
+    api: tuple[ApiSettings, ...] = ()
+    spa: SpaSettings | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    log: LogSettings = field(default_factory=LogSettings)

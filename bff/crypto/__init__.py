@@ -1,0 +1,1 @@
+"""The key ring and what is sealed with it."""

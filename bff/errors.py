@@ -1,0 +1,254 @@
+"""One tree of errors: a stable code, an HTTP status and data. Rendered once, at the edge (RFC 9457).
+
+`detail` is a sentence for the person who reads it: what happened and what to do next. It never holds a token,
+a cookie, a secret or unescaped input.
+"""
+
+from typing import ClassVar
+
+
+class BffError(Exception):
+    """The root. `code` is stable and documented; match by type, log by code."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    default_detail: ClassVar[str] = "Something went wrong on our side. The request id names it in our logs."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **members: str | int) -> None:
+        self.detail = detail if detail is not None else self.default_detail
+        self.retry_after = retry_after  # seconds
+        self.members = members  # extension members of the problem document
+        super().__init__(f"{self.code}: {self.detail}")
+
+
+# ── what a request may meet ──────────────────────────────────────────────────────────────────────────────
+
+
+class SessionRequired(BffError):
+    """No session came with a call that needs one."""
+
+    code = "session_required"
+    status = 401
+    title = "Sign in first"
+    default_detail = "This call needs a signed-in user. Send the browser to the login endpoint."
+
+
+class SessionExpired(BffError):
+    """There was a session, and it has ended."""
+
+    code = "session_expired"
+    status = 401
+    title = "Your session has ended"
+    default_detail = "The session has ended. Send the browser to the login endpoint."
+
+
+class StepUpRequired(BffError):
+    """The upstream asks for a stronger or fresher authentication (RFC 9470)."""
+
+    code = "step_up_required"
+    status = 401
+    title = "Sign in again to go on"
+    default_detail = "The API asks for a stronger or more recent sign-in."
+
+
+class CsrfHeaderRequired(BffError):
+    """The static header that only same-origin script can send is missing."""
+
+    code = "csrf_header_required"
+    status = 403
+    title = "The X-CSRF header is missing"
+    default_detail = "Send the header X-CSRF: 1 with every call to the API and to the session endpoints."
+
+
+class CrossSiteRequest(BffError):
+    """Origin or Fetch Metadata say that another site sent this."""
+
+    code = "cross_site_request"
+    status = 403
+    title = "Cross-site request refused"
+    default_detail = "This call may only come from the application's own pages."
+
+
+class AccessDenied(BffError):
+    """The policy says no."""
+
+    code = "access_denied"
+    status = 403
+    title = "Not allowed"
+    default_detail = "You are signed in, but no rule allows you to do this."
+
+
+class TokenRejected(BffError):
+    """The issuer handed us a token that breaks a rule."""
+
+    code = "token_rejected"
+    status = 502
+    title = "The identity provider's token was rejected"
+    default_detail = "The identity provider issued a token that this application does not accept."
+
+
+class RouteNotFound(BffError):
+    """Nothing is configured for this path."""
+
+    code = "route_not_found"
+    status = 404
+    title = "No such route"
+    default_detail = "Nothing is configured for this path."
+
+
+class MethodNotAllowed(BffError):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    status = 405
+    title = "Method not allowed"
+    default_detail = "This path does not answer that method."
+
+
+class BadRequestTarget(BffError):
+    """The request target is ambiguous or tries to leave its prefix."""
+
+    code = "bad_request_target"
+    status = 400
+    title = "Bad request target"
+    default_detail = "The path holds dot segments, encoded slashes or dots, backslashes or control characters."
+
+
+class BadRequest(BffError):
+    """The request is malformed in some other way."""
+
+    code = "bad_request"
+    status = 400
+    title = "Bad request"
+    default_detail = "The request is malformed."
+
+
+class ReturnToRefused(BffError):
+    """`return_to` is not a path on this origin."""
+
+    code = "bad_return_to"
+    status = 400
+    title = "return_to is not a path of this application"
+    default_detail = "return_to must be a path on this origin, such as /orders/7?tab=notes."
+
+
+class BodyTooLarge(BffError):
+    """The body exceeds the limit."""
+
+    code = "body_too_large"
+    status = 413
+    title = "Body too large"
+    default_detail = "The request body exceeds the limit for this route."
+
+
+class HeadersTooLarge(BffError):
+    """The header section exceeds the limit."""
+
+    code = "headers_too_large"
+    status = 431
+    title = "Header section too large"
+    default_detail = "The request has too many headers, or too large ones."
+
+
+class MisdirectedRequest(BffError):
+    """The Host header names another application."""
+
+    code = "misdirected_request"
+    status = 421
+    title = "Wrong host"
+    default_detail = "This server does not answer for that host name. Check public_url and the proxy's Host header."
+
+
+class UpstreamUnreachable(BffError):
+    """No answer could be had from the API."""
+
+    code = "upstream_unreachable"
+    status = 502
+    title = "The API cannot be reached"
+    default_detail = "The API behind this route could not be reached. Nothing is wrong with your session."
+
+
+class UpstreamTimeout(BffError):
+    """The API took too long."""
+
+    code = "upstream_timeout"
+    status = 504
+    title = "The API took too long"
+    default_detail = "The API behind this route did not answer in time. Nothing is wrong with your session."
+
+
+class SessionStoreUnavailable(BffError):
+    """The store of sessions does not answer; sessions are intact."""
+
+    code = "session_store_unavailable"
+    status = 503
+    title = "Sessions cannot be read right now"
+    default_detail = "The session store does not answer. Nobody has been logged out; try again in a moment."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 2) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class IssuerUnavailable(BffError):
+    """The OpenID provider does not answer, or not in its right mind."""
+
+    code = "issuer_unavailable"
+    status = 503
+    title = "The identity provider cannot be reached"
+    default_detail = "The identity provider does not answer. Nobody has been logged out; try again in a moment."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+# ── what the issuer's answers may be ─────────────────────────────────────────────────────────────────────
+
+
+class GrantRejected(BffError):
+    """The token endpoint refused a grant for good (RFC 6749 §5.2): `invalid_grant` and its kin."""
+
+    code = "grant_rejected"
+    status = 502
+    title = "The identity provider refused the grant"
+    default_detail = "The identity provider refused to issue tokens."
+
+    def __init__(self, error: str, detail: str | None = None) -> None:
+        super().__init__(detail)
+        self.error = error  # the issuer's `error`, one of RFC 6749 §5.2 or an extension's
+
+
+class MetadataInvalid(BffError):
+    """The discovery document or the key set cannot be used as it is."""
+
+    code = "issuer_metadata_invalid"
+    status = 502
+    title = "The identity provider's metadata is not usable"
+    default_detail = "The identity provider's discovery document does not fit the configured issuer."
+
+
+class CallbackRejected(BffError):
+    """A login could not be finished. The subclass or `reason` tells operators why; people see a calm page."""
+
+    code = "login_failed"
+    status = 400
+    title = "Signing in did not work"
+    default_detail = "The sign-in could not be completed. Nothing was changed; please try again."
+
+    def __init__(self, reason: str, detail: str | None = None, *, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason  # stable, for logs and the page: "state_mismatch", "nonce_mismatch", "expired", …
+        self.http_status = status if status is not None else self.status
+
+
+class LogoutTokenRejected(BffError):
+    """A back-channel logout token failed validation (OIDC Back-Channel Logout §2.6)."""
+
+    code = "logout_token_rejected"
+    status = 400
+    title = "Logout token rejected"
+    default_detail = "The logout token is not valid."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason

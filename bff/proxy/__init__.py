@@ -1,0 +1,1 @@
+"""Routes, the request path and the upstream client."""

@@ -1,0 +1,1 @@
+"""Sessions: the cookie, the stores, the worker's cache, renewal."""
