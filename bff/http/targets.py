@@ -1,0 +1,57 @@
+"""Request targets as raw bytes: what is refused before anything is matched.
+
+A proxy must decide on the same bytes it forwards (OWASP ASVS 4.2, RFC 9110 §7.7), so nothing is normalised here:
+a target is either unambiguous, and travels byte for byte, or it is refused.
+"""
+
+import re
+
+from bff.errors import BadRequestTarget
+
+MAX_TARGET = 8 * 1024  # bytes of path; longer ones are somebody's mistake or attack
+
+# Raw bytes that no target may hold: controls, space, backslash, the fragment sign, quotes and brackets that
+# clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about.
+_FORBIDDEN = re.compile(rb'[\x00-\x20\x7f\\#<>"^`{|}]')
+# The same in disguise, and the two bytes that occur only in overlong UTF-8.
+_FORBIDDEN_ESCAPES = re.compile(rb"%(?:[01][0-9a-f]|5c|7f|c0|c1)", re.IGNORECASE)
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9a-f]{2})", re.IGNORECASE)
+_ESCAPE = re.compile(rb"%([0-9a-f]{2})", re.IGNORECASE)
+_MAX_DECODINGS = 3  # a sloppy upstream may decode twice; look one further
+
+
+def check_target(raw_path: bytes) -> None:
+    """Raise `BadRequestTarget` unless every reader of this path would understand the same by it."""
+    if not raw_path.startswith(b"/") or len(raw_path) > MAX_TARGET or _FORBIDDEN.search(raw_path):
+        raise BadRequestTarget
+    if b"/." in raw_path:
+        _check_segments(raw_path)
+    if b"%" in raw_path:
+        _check_escapes(raw_path)
+
+
+_FORBIDDEN_IN_QUERY = re.compile(rb"[\x00-\x20\x7f#]")
+
+
+def check_query(query: bytes) -> None:
+    """Raise `BadRequestTarget` for a query that could split a request line or a header."""
+    if _FORBIDDEN_IN_QUERY.search(query):
+        raise BadRequestTarget
+
+
+def _check_escapes(path: bytes) -> None:
+    if _BROKEN_ESCAPE.search(path):
+        raise BadRequestTarget
+    for _ in range(_MAX_DECODINGS):
+        if _FORBIDDEN_ESCAPES.search(path):
+            raise BadRequestTarget
+        path = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), path)
+        _check_segments(path)
+        if not _ESCAPE.search(path):
+            return
+
+
+def _check_segments(path: bytes) -> None:
+    for segment in path.split(b"/"):
+        if segment.split(b";", 1)[0].strip(b" ") in {b".", b".."}:
+            raise BadRequestTarget
