@@ -4,7 +4,7 @@ import Provider, { errors } from 'oidc-provider';
 import { interactionRoute } from './interaction.mjs';
 import { errorPage, logoutPage, securityHeaders, serveAsset, signedOutPage } from './pages.mjs';
 import { adapterFor } from './store.mjs';
-import { claimsOf } from './users.mjs';
+import { CLAIMS_OF_SCOPE, claimsOf } from './users.mjs';
 import { userinfoForJwt } from './userinfo.mjs';
 
 const OIDC_SCOPES = ['openid', 'offline_access', 'profile', 'email', 'roles'];
@@ -107,7 +107,7 @@ function providerSetup({ config, store, users, keys }) {
     clientDefaults: { id_token_signed_response_alg: config.signing_alg },
     clientBasedCORS: () => false,
     scopes: OIDC_SCOPES,
-    claims: { openid: ['sub'], profile: ['name', 'roles'], email: ['email', 'email_verified'], roles: ['roles'] },
+    claims: CLAIMS_OF_SCOPE,
     conformIdTokenClaims: false, // the ID token carries name, email and roles
     features: features(config),
     extraTokenClaims(_ctx, token) {

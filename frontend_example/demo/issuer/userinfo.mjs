@@ -2,10 +2,9 @@
 // large providers we let the user they speak for be looked up with them too.
 import { createLocalJWKSet, errors, jwtVerify } from 'jose';
 
-import { claimsOf } from './users.mjs';
+import { CLAIMS_OF_SCOPE, claimsOf } from './users.mjs';
 
 const JWT_BEARER = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i;
-const CLAIMS_OF_SCOPE = { openid: ['sub'], profile: ['name', 'roles'], email: ['email', 'email_verified'], roles: ['roles'] };
 
 const publicPart = ({ d, p, q, dp, dq, qi, ...jwk }) => jwk;
 

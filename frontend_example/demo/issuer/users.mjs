@@ -45,3 +45,11 @@ export class Users {
 }
 
 export const claimsOf = ({ sub, name, email, roles }) => ({ sub, name, email, email_verified: true, roles });
+
+/** Which claims a scope opens. The profile brings the address too, so that the demo's ID tokens are complete. */
+export const CLAIMS_OF_SCOPE = Object.freeze({
+  openid: ['sub'],
+  profile: ['name', 'email', 'email_verified', 'roles'],
+  email: ['email', 'email_verified'],
+  roles: ['roles'],
+});
