@@ -41,7 +41,7 @@ class Envelope:
         """Return the payload and when it was sealed.
 
         Raises:
-            CannotOpenError: when it is not ours, damaged, sealed in the future or longer than `max_age` seconds ago.
+            CannotOpenError: when it is not ours, damaged, from the future, or older than `max_age` seconds.
         """
         if len(text) > MAX_ENVELOPE:
             raise CannotOpenError

@@ -1,0 +1,38 @@
+"""Is this request from our own pages? Origin, Fetch Metadata and a header that only same-origin script can send."""
+
+from bff.errors import CrossSiteRequest, CsrfHeaderRequired
+
+
+def check_same_origin(
+    *,
+    mode: str,
+    method: str,
+    own_origin: bytes,
+    origin: bytes | None,
+    sec_fetch_site: bytes | None,
+    has_header: bool,
+) -> None:
+    """Refuse what another site sent.
+
+    `mode` is "header" (the static header is demanded of every method), "origin" (a same-origin `Sec-Fetch-Site` or
+    the exact `Origin` instead, for what cannot send the header) or "off" (the two are still refused when foreign).
+    Sources: draft-ietf-oauth-browser-based-apps §6.1.3.3, OWASP ASVS 3.5.1 and 3.5.3.
+
+    Raises:
+        CrossSiteRequest: Origin or Fetch Metadata name another site, or (mode "origin") neither vouches for ours.
+        CsrfHeaderRequired: the header is missing.
+    """
+    if mode == "off":
+        return
+    if origin is not None and origin != own_origin:
+        raise CrossSiteRequest
+    if sec_fetch_site is not None and sec_fetch_site != b"same-origin":
+        # "same-site" is a sibling subdomain, perhaps one that an attacker got; "none" is a typed address, which
+        # calls no API. A download in mode "origin" may be opened from the address bar.
+        if not (mode == "origin" and sec_fetch_site == b"none" and method in {"GET", "HEAD"}):
+            raise CrossSiteRequest
+    if mode == "header":
+        if not has_header:
+            raise CsrfHeaderRequired
+    elif sec_fetch_site is None and origin is None:
+        raise CrossSiteRequest("This route needs Sec-Fetch-Site or Origin to see that the call is our own page's.")

@@ -1,0 +1,68 @@
+"""A session in a worker's memory."""
+
+from bff.oidc.token_set import TokenSet
+from bff.session.freshness import Freshness, RenewalTimes, freshness, renewal_times
+from bff.session.principal import Principal
+from bff.session.session import Session
+from bff.session.ticket import Ticket
+
+
+class LiveSession:
+    """The one mutable thing: the worker's current view of a session, shared by all its requests.
+
+    Everything a request needs is worked out when the view changes, not when a request comes.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "authorization",
+        "checked_until",
+        "failures",
+        "idle_expires_at",
+        "key",
+        "principal",
+        "renew_ahead",
+        "retry_at",
+        "session",
+        "ticket",
+        "times",
+        "touch_at",
+        "version",
+    )
+
+    def __init__(self, ticket: Ticket, key: bytes, renew_ahead: float) -> None:
+        self.ticket = ticket
+        self.key = key
+        self.renew_ahead = renew_ahead
+        self.failures = 0  # renewals that failed in a row
+        self.retry_at = 0.0  # not before this are renewals tried again
+        self.touch_at = 0.0  # from when the next use is written to the store
+        self.checked_until = 0.0  # until when the store need not be asked
+
+    session: Session
+    principal: Principal
+    times: RenewalTimes
+    authorization: str
+    version: int
+    idle_expires_at: float
+
+    def adopt(self, session: Session, version: int) -> None:
+        """Take on a newer view."""
+        self.session = session
+        self.principal = session.principal
+        self.version = version
+        self.authorization = "Bearer " + session.tokens.access_token
+        # The key is uniformly random, and the same on every worker.
+        jitter = int.from_bytes(self.key[:2], "big") / 65536
+        self.times: RenewalTimes = renewal_times(session.tokens, self.renew_ahead, jitter)
+        self.failures = 0
+        self.retry_at = 0.0
+
+    def freshness(self, now: float) -> Freshness:
+        """What the tokens are good for."""
+        return freshness(self.session.tokens, self.times, now)
+
+    @property
+    def tokens(self) -> TokenSet:
+        """The current token set."""
+        return self.session.tokens

@@ -1,0 +1,262 @@
+"""Renewing tokens: once for each expiry, whatever the number of requests, workers and machines.
+
+check → take the lease → reload → check again → refresh grant → write → release → push. RFC 9700 §4.14.2: rotation
+makes a replayed refresh token fatal, so losers wait for the winner's push and never call the issuer.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bff.errors import (
+    BffError,
+    GrantRejected,
+    IssuerUnavailable,
+    SessionExpired,
+    SessionStoreUnavailable,
+    TokenRejected,
+)
+from bff.events import Emit
+from bff.oidc.grant import Grant
+from bff.oidc.token_set import TokenSet
+from bff.session.background import Background
+from bff.session.changes import ChangeFeed
+from bff.session.freshness import Freshness
+from bff.session.live import LiveSession
+from bff.session.principal import Principal
+from bff.session.records import Ended, Store, StoredSession
+from bff.session.revocation import Revocations
+from bff.session.session import Session
+from bff.session.sessions import Sessions
+from bff.session.vault import Vault
+
+LEASE = 6.0  # seconds; prolonged while the issuer is being asked, so that a dead worker frees it soon
+_PROLONG = 2.0
+_PATIENCE = 15.0  # seconds that a request waits for a renewal, here or on another worker
+_WRITE_AGAIN = 0.25  # seconds at most between two tries to write a rotated token
+_BACKOFF_MAX = 30.0
+_USUAL_RETRY = 5  # what `IssuerUnavailable` says by itself; more than that, and the issuer has asked for it
+
+Refresh = Callable[[TokenSet, Mapping[str, Any]], Awaitable[Grant]]
+PrincipalOf = Callable[[Grant], Principal]
+
+
+class Renewer:
+    """One worker's renewals."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        store: Store,
+        vault: Vault,
+        feed: ChangeFeed,
+        refresh: Refresh,
+        principal_of: PrincipalOf,
+        revocations: Revocations,
+        background: Background,
+        clock: Callable[[], float],
+        emit: Emit,
+    ) -> None:
+        self._sessions = sessions
+        self._store = store
+        self._vault = vault
+        self._feed = feed
+        self._refresh = refresh
+        self._principal_of = principal_of
+        self._revocations = revocations
+        self._background = background
+        self._clock = clock
+        self._emit = emit
+        self._owner = os.urandom(16)
+        self._running: dict[bytes, asyncio.Task[None]] = {}
+
+    def renew_soon(self, live: LiveSession, now: float) -> None:
+        """Begin a renewal in the background unless one is under way or it failed a moment ago."""
+        if live.key not in self._running and now >= live.retry_at:
+            self._begin(live)
+
+    async def renewed(self, live: LiveSession) -> None:
+        """Wait for usable tokens.
+
+        Raises:
+            SessionExpired: the issuer refused for good, or the session ended meanwhile.
+            IssuerUnavailable: it could not be done now, or not in time; the session lives on.
+            SessionStoreUnavailable: likewise.
+        """
+        task = self._running.get(live.key)
+        if task is None:
+            now = self._clock()
+            if now < live.retry_at:
+                raise IssuerUnavailable(retry_after=max(1, round(live.retry_at - now)))
+            task = self._begin(live)
+        # Shielded: a browser that goes away must not tear down a renewal that others wait for, least of all
+        # between the issuer's answer and the write.
+        try:
+            await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
+        except TimeoutError as error:
+            raise IssuerUnavailable(retry_after=2) from error
+
+    def _begin(self, live: LiveSession) -> asyncio.Task[None]:
+        task = self._background.start(self._run(live), "renew")
+        self._running[live.key] = task
+        task.add_done_callback(lambda _: self._running.pop(live.key, None))
+        return task
+
+    async def _run(self, live: LiveSession) -> None:
+        try:
+            await self._renew(live)
+        except (IssuerUnavailable, SessionStoreUnavailable) as error:
+            self._postpone(live, error)
+            if live.freshness(self._clock()) in {Freshness.EXPIRED, Freshness.DEAD}:
+                raise
+
+    async def _renew(self, live: LiveSession) -> None:
+        if not await self._take_lease(live):
+            return
+        try:
+            record = await self._sessions.reload(live, self._clock())
+            if not isinstance(record, StoredSession):
+                raise _expired(record)
+            if live.freshness(self._clock()) is Freshness.FRESH:
+                return
+            async with self._prolonged(live.key):
+                grant = await self._ask_issuer(live)
+                if grant is not None:
+                    await self._write(live, live.session.renewed(grant, self._principal_of(grant)))
+        finally:
+            await self._release(live.key)
+
+    # ── the lease ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _take_lease(self, live: LiveSession) -> bool:
+        """True when the lease is ours; False when another worker has renewed meanwhile."""
+        version = live.version
+        deadline = self._clock() + _PATIENCE
+        while True:
+            with self._feed.waiter(live.key) as waiter:
+                now = self._clock()
+                if await self._store.acquire(live.key, self._owner, now, LEASE) is not None:
+                    return True
+                if now >= deadline:
+                    raise IssuerUnavailable(retry_after=1)
+                await waiter.wait(LEASE)
+            record = await self._sessions.reload(live, self._clock())
+            if not isinstance(record, StoredSession):
+                raise _expired(record)
+            if live.version != version:
+                return False
+
+    @asynccontextmanager
+    async def _prolonged(self, key: bytes) -> AsyncIterator[None]:
+        task = asyncio.get_running_loop().create_task(self._prolong(key), name="prolong-lease")
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _prolong(self, key: bytes) -> None:
+        while True:
+            await asyncio.sleep(_PROLONG)
+            try:
+                await self._store.acquire(key, self._owner, self._clock(), LEASE)
+            except SessionStoreUnavailable:
+                continue  # the write at the end decides; compare-and-set keeps it safe
+
+    async def _release(self, key: bytes) -> None:
+        try:
+            await self._store.release(key, self._owner)
+        except SessionStoreUnavailable:
+            self._emit("renewal.lease_left", {})  # it runs out by itself
+
+    # ── the issuer ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _ask_issuer(self, live: LiveSession) -> Grant | None:
+        """Return the new grant; None when somebody else turns out to have renewed."""
+        session, version = live.session, live.version
+        try:
+            return await self._refresh(session.tokens, session.claims)
+        except GrantRejected as error:
+            # A lease that ran out under us is the one way to have been overtaken: look before ending anything.
+            record = await self._sessions.reload(live, self._clock())
+            if isinstance(record, StoredSession) and live.version != version:
+                return None
+            await self._end(live, "renewal_refused", error.error)
+            raise SessionExpired(reason="renewal_refused") from error
+        except TokenRejected as error:
+            await self._end(live, "token_rejected", error.code)
+            raise SessionExpired(reason="token_rejected") from error
+
+    async def _end(self, live: LiveSession, reason: str, cause: str) -> None:
+        self._emit(
+            "renewal.refused",
+            {"session": live.session.handle, "subject": live.principal.subject, "reason": reason, "cause": cause},
+        )
+        await self._sessions.end(live, reason, self._clock())
+
+    def _postpone(self, live: LiveSession, error: BffError) -> None:
+        live.failures += 1
+        delay = min(2.0 ** (live.failures - 1), _BACKOFF_MAX) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+        asked = error.retry_after or 0
+        if asked > _USUAL_RETRY:
+            delay = max(delay, min(asked, _BACKOFF_MAX))
+        live.retry_at = self._clock() + delay
+        self._emit(
+            "renewal.postponed",
+            {
+                "session": live.session.handle,
+                "code": error.code,
+                "failures": live.failures,
+                "retry_in": round(live.retry_at - self._clock(), 1),
+            },
+        )
+
+    # ── the write ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, live: LiveSession, renewed: Session) -> None:
+        """Store the new tokens before anything else is done with them.
+
+        A store that is away is waited for as long as the session lasts: what we hold is the only copy of the
+        rotated refresh token.
+        """
+        delay = 0.01
+        while True:
+            try:
+                if await self._write_once(live, renewed):
+                    break
+            except SessionStoreUnavailable:
+                if self._clock() >= renewed.expires_at:
+                    raise
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _WRITE_AGAIN)
+        self._emit("renewal.done", {"session": renewed.handle, "subject": renewed.principal.subject})
+
+    async def _write_once(self, live: LiveSession, renewed: Session) -> bool:
+        record = self._vault.seal(
+            renewed, live.ticket, version=live.version + 1, idle_expires_at=live.idle_expires_at
+        )
+        if await self._store.replace(record, live.version):
+            live.adopt(renewed, record.version)
+            return True
+        current = await self._store.load(live.key, self._clock())
+        if isinstance(current, StoredSession):
+            if self._is_ours(current, live, renewed):
+                live.adopt(renewed, current.version)  # the first try was written and only its answer was lost
+                return True
+            live.version = current.version  # somebody else wrote; our tokens are the newer ones
+            return False
+        # The session ended while the issuer answered: logout wins, and what we just got is revoked.
+        self._sessions.forget(live)
+        self._revocations.later(renewed.tokens, renewed.handle)
+        raise _expired(current)
+
+    def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
+        stored = self._vault.open(current.key, current.sealed, live.ticket)
+        return bool(stored.tokens == renewed.tokens)
+
+
+def _expired(record: Ended | None) -> SessionExpired:
+    return SessionExpired(reason=record.reason if record is not None else "expired")

@@ -1,0 +1,254 @@
+"""The worker's sessions: cookie in, live session out; and their beginning and end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from cachetools import LRUCache
+
+from bff.crypto.envelope import Envelope
+from bff.crypto.key_ring import CannotOpenError
+from bff.errors import SessionExpired
+from bff.events import Emit
+from bff.oidc.grant import Grant
+from bff.session.background import Background
+from bff.session.changes import ChangeFeed
+from bff.session.live import LiveSession
+from bff.session.principal import Principal
+from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
+from bff.session.revocation import Revocations
+from bff.session.session import Session
+from bff.session.ticket import Ticket, new_ticket, parse_ticket
+from bff.session.vault import Vault
+
+COOKIE_PURPOSE = b"session-cookie"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Lifetimes in seconds, and how much is kept in memory."""
+
+    idle: float
+    absolute: float
+    renew_ahead: float
+    cache_size: int = 10_000
+    recheck: float = 30.0  # a cached view is compared with the store at least this often
+
+    @property
+    def touch_interval(self) -> float:
+        """How often at most the sliding of the idle end is written."""
+        return min(60.0, self.idle / 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There was a session; it has ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A cookie came that is not ours, damaged, or sealed with a key that is gone: as good as none."""
+
+
+Resolved = LiveSession | Gone | Unreadable
+
+
+class Sessions:
+    """All sessions as one worker sees them. Every method that reads the store raises `SessionStoreUnavailable`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        feed: ChangeFeed,
+        revocations: Revocations,
+        background: Background,
+        limits: Limits,
+        clock: Callable[[], float],
+        emit: Emit,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._feed = feed
+        self._revocations = revocations
+        self._background = background
+        self.limits = limits
+        self._clock = clock
+        self._emit = emit
+        self._envelope = Envelope(vault.ring, COOKIE_PURPOSE)
+        self._by_cookie: LRUCache[bytes, LiveSession] = LRUCache(maxsize=limits.cache_size)
+        self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
+        feed.listen(self._on_change, self._by_cookie.clear)
+
+    # ── from a cookie to a session ──────────────────────────────────────────────────────────────────────
+
+    def peek(self, cookie: bytes, now: float) -> LiveSession | None:
+        """Return the session if the worker knows it and may believe what it knows. No I/O."""
+        live = self._by_cookie.get(cookie)
+        if live is None or not self._feed.trusted or now >= live.checked_until or now >= live.idle_expires_at:
+            return None
+        return live
+
+    async def load(self, cookie: bytes, now: float) -> Resolved:
+        """Open the cookie and ask the store: one round trip."""
+        ticket = self._ticket(cookie, now)
+        if ticket is None:
+            return Unreadable()
+        key = ticket.store_key
+        # The feed's word counts from before the read: what changes while we read is pushed again.
+        trusted = self._feed.trusted
+        record = await self._store.load(key, now)
+        match record:
+            case None:
+                return Gone("expired")
+            case Ended():
+                self._revoke_leftover(record, ticket, now)
+                return Gone(record.reason)
+            case StoredSession():
+                live = self._adopt(record, ticket, now)
+                if live is None:
+                    return Unreadable()
+                if trusted:
+                    self._by_cookie[cookie] = live
+                return live
+
+    async def resolve(self, cookie: bytes | None) -> Resolved | None:
+        """`peek`, then `load`; None when no cookie came."""
+        if cookie is None:
+            return None
+        now = self._clock()
+        return self.peek(cookie, now) or await self.load(cookie, now)
+
+    def slide(self, live: LiveSession, now: float) -> None:
+        """Note a use: the idle end moves on. Written in the background, once a minute at most."""
+        live.idle_expires_at = min(now + self.limits.idle, live.session.expires_at)
+        if now >= live.touch_at:
+            live.touch_at = now + self.limits.touch_interval
+            self._background.start(self._store.touch(live.key, live.idle_expires_at), "slide-session")
+
+    async def reload(self, live: LiveSession, now: float) -> StoredSession | Ended | None:
+        """Read a session again and take on what is newer."""
+        record = await self._store.load(live.key, now)
+        if isinstance(record, StoredSession):
+            if self._adopt(record, live.ticket, now, live) is None:
+                raise SessionExpired(reason="unreadable")
+            return record
+        self._drop(live.key)
+        return record
+
+    # ── beginning and end ───────────────────────────────────────────────────────────────────────────────
+
+    async def create(self, grant: Grant, principal: Principal, now: float) -> tuple[Session, bytes]:
+        """Begin a session under a new id; return it and the cookie's value."""
+        ticket = new_ticket()
+        issuer_sid = grant.claims.get("sid")
+        session = Session(
+            handle=self._vault.ring.keyed_hash(b"handle", ticket.store_key)[:12].hex(),
+            principal=principal,
+            claims=grant.claims,
+            tokens=grant.tokens,
+            created_at=now,
+            expires_at=now + self.limits.absolute,
+            issuer_sid=issuer_sid if isinstance(issuer_sid, str) else None,
+        )
+        record = self._vault.seal(session, ticket, version=1, idle_expires_at=now + self.limits.idle)
+        await self._store.create(record)
+        return session, self._envelope.seal(ticket.build(), now)
+
+    async def end(self, live: LiveSession, reason: str, now: float, *, keep_sealed: bool = False) -> bool:
+        """End a session that we can open, and revoke its tokens. False when it had ended already."""
+        ended = await self._store.end(live.key, reason, now, keep_sealed=keep_sealed)
+        self._drop(live.key)
+        if ended:
+            self._revocations.later(live.tokens, live.session.handle)
+        return ended
+
+    async def end_key(self, key: bytes, reason: str, now: float) -> bool:
+        """End a session of which only the record is known. Whoever can open it revokes its tokens."""
+        ended = await self._store.end(key, reason, now, keep_sealed=True)
+        self._drop(key)
+        return ended
+
+    def forget(self, live: LiveSession) -> None:
+        """Drop a session that is known to have ended."""
+        self._drop(live.key)
+
+    # ── the cookie ──────────────────────────────────────────────────────────────────────────────────────
+
+    def reseal(self, live: LiveSession, cookie: bytes, now: float) -> bytes | None:
+        """Return a new cookie value when this one was sealed with an older key, else None."""
+        return None if self._envelope.is_newest(cookie) else self._envelope.seal(live.ticket.build(), now)
+
+    def _ticket(self, cookie: bytes, now: float) -> Ticket | None:
+        try:
+            payload, _ = self._envelope.open(cookie, now, max_age=self.limits.absolute)
+        except CannotOpenError:
+            return None
+        return parse_ticket(payload)
+
+    # ── the worker's view ───────────────────────────────────────────────────────────────────────────────
+
+    def _adopt(
+        self, record: StoredSession, ticket: Ticket, now: float, live: LiveSession | None = None
+    ) -> LiveSession | None:
+        live = live or self._by_key.get(record.key)
+        if live is None or live.version < record.version:
+            try:
+                session = self._vault.open(record.key, record.sealed, ticket)
+            except CannotOpenError:
+                self._emit("session.unreadable", {"session": record.handle})
+                return None
+            if live is None:
+                live = LiveSession(ticket, record.key, self.limits.renew_ahead)
+                live.idle_expires_at = record.idle_expires_at
+                self._by_key[record.key] = live
+            live.adopt(session, record.version)
+        live.idle_expires_at = max(live.idle_expires_at, record.idle_expires_at)
+        live.checked_until = min(now + self.limits.recheck, record.expires_at)
+        return live
+
+    def _drop(self, key: bytes) -> None:
+        live = self._by_key.pop(key, None)
+        if live is not None:
+            live.checked_until = 0.0  # makes `peek` refuse it wherever it is still listed
+
+    def _on_change(self, change: Change) -> None:
+        live = self._by_key.get(change.key)
+        if live is None:
+            return
+        match change.kind:
+            case ChangeKind.ENDED:
+                self._drop(change.key)
+                self._background.start(self._after_end(live), "after-end")
+            case ChangeKind.REPLACED if change.version > live.version:
+                self._background.start(self._catch_up(live), "catch-up")
+            case _:
+                return
+
+    async def _catch_up(self, live: LiveSession) -> None:
+        try:
+            await self.reload(live, self._clock())
+        except BaseException:
+            live.checked_until = 0.0
+            raise
+
+    async def _after_end(self, live: LiveSession) -> None:
+        now = self._clock()
+        record = await self._store.load(live.key, now)
+        if isinstance(record, Ended):
+            self._revoke_leftover(record, live.ticket, now)
+
+    def _revoke_leftover(self, record: Ended, ticket: Ticket, now: float) -> None:
+        if record.sealed is not None:
+            self._background.start(self._revoke_once(record.key, record.sealed, ticket, now), "revoke-leftover")
+
+    async def _revoke_once(self, key: bytes, sealed: bytes, ticket: Ticket, now: float) -> None:
+        try:
+            session = self._vault.open(key, sealed, ticket)
+        except CannotOpenError:
+            return
+        if await self._store.remember(b"revoked:" + key, now, session.expires_at):
+            self._revocations.later(session.tokens, session.handle)
