@@ -1,0 +1,22 @@
+import { useEffect, useRef } from "react";
+import { bff } from "../api";
+
+/** The session is over. The page stays as it was, out of reach, and signing in comes back to this very place. */
+export function EndedBanner() {
+  const button = useRef<HTMLButtonElement>(null);
+  // The rest of the page has just become inert and dropped the focus.
+  useEffect(() => button.current?.focus(), []);
+  return (
+    <section className="banner banner-ended" role="alert" data-testid="session-ended">
+      <div className="banner-words">
+        <h2>Your session has ended</h2>
+        <p>It ran out, or you signed out in another tab. Sign in again and you come back to this place.</p>
+      </div>
+      <div className="banner-actions">
+        <button ref={button} type="button" className="button button-primary" onClick={() => bff.login()} data-testid="sign-in">
+          Sign in again
+        </button>
+      </div>
+    </section>
+  );
+}
