@@ -1,6 +1,7 @@
 """The frozen settings. One field is one key of the configuration file, under the same name.
 
 Durations are seconds, sizes are bytes, secrets are `Secret`. Nothing here reads files or the environment.
+The second half of an `Annotated` type names the reader in `bff.config.readers` that the loader uses for the key.
 """
 
 import enum
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
+from typing import Annotated
 
 Network = IPv4Network | IPv6Network
 
@@ -89,36 +91,46 @@ class AtRest(enum.StrEnum):
     SERVER = "server"
 
 
+Seconds = Annotated[float, "duration"]
+PositiveSeconds = Annotated[float, "positive duration"]
+Bytes = Annotated[int, "size"]
+Count = Annotated[int, "count"]
+Token = Annotated[str, "token"]
+Listen = Annotated[str, "listen address"]
+RoutePath = Annotated[str, "route path"]
+UpstreamUrl = Annotated[str, "upstream"]
+
+
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """`[server]`."""
 
-    listen: str = "127.0.0.1:8080"
-    workers: int = 1
-    management_listen: str = "127.0.0.1:9090"
-    trusted_proxies: tuple[Network, ...] = ()
-    prefix: str = "/bff"
-    max_header_size: int = 32 * 1024
-    max_headers: int = 100
-    max_body_size: int = 10 * 1024 * 1024
-    shutdown_timeout: float = 20.0
+    listen: Listen = "127.0.0.1:8080"
+    workers: Count = 1
+    management_listen: Annotated[str, "management address"] = "127.0.0.1:9090"
+    trusted_proxies: tuple[Annotated[Network, "network"], ...] = ()
+    prefix: RoutePath = "/bff"
+    max_header_size: Bytes = 32 * 1024
+    max_headers: Count = 100
+    max_body_size: Bytes = 10 * 1024 * 1024
+    shutdown_timeout: Seconds = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
     """`[oidc]`."""
 
-    issuer: str
+    issuer: Annotated[str, "issuer"]
     client_id: str
     client_secret: Secret | None = None
     client_auth: ClientAuth = ClientAuth.BASIC
-    private_key: Secret | None = None  # PEM, for private_key_jwt
+    private_key: Annotated[Secret, "private key"] | None = None  # PEM, for private_key_jwt
     private_key_id: str | None = None  # the `kid` under which the issuer knows it
-    scopes: tuple[str, ...] = ("openid", "profile", "offline_access")
-    provider: str = "generic"
-    prompt: str | None = None
+    scopes: tuple[Annotated[str, "scope"], ...] = ("openid", "profile", "offline_access")
+    provider: Annotated[str, "provider"] = "generic"
+    prompt: Annotated[str, "prompt"] | None = None
     extra_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    resource: tuple[str, ...] = ()  # RFC 8707
+    resource: tuple[Annotated[str, "resource"], ...] = ()  # RFC 8707
     userinfo: bool = False  # ask userinfo at login and merge what the ID token lacks
     id_token_hint: bool = True  # in the redirect of RP-initiated logout
     user_claims: tuple[str, ...] = (
@@ -129,41 +141,42 @@ class OidcSettings:
         "email",
         "picture",
     )
-    timeout: float = 10.0
+    timeout: PositiveSeconds = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """`[session]`."""
 
-    store: Secret = field(default_factory=lambda: Secret("sqlite:///bff-sessions.db"))  # may hold a password
-    cookie_name: str = "__Host-bff"
+    # A secret, because it may hold a password.
+    store: Annotated[Secret, "store"] = field(default_factory=lambda: Secret("sqlite:///bff-sessions.db"))
+    cookie_name: Annotated[str, "cookie name"] = "__Host-bff"
     same_site: SameSite = SameSite.STRICT
-    idle_timeout: float = 3600.0
-    absolute_timeout: float = 12 * 3600.0
-    renew_ahead: float = 60.0
+    idle_timeout: PositiveSeconds = 3600.0
+    absolute_timeout: PositiveSeconds = 12 * 3600.0
+    renew_ahead: Seconds = 60.0
     at_rest: AtRest = AtRest.COOKIE
-    cache_size: int = 10_000
-    store_timeout: float = 2.0
+    cache_size: Count = 10_000
+    store_timeout: PositiveSeconds = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class KeysSettings:
     """`[keys]`: newest first; at least one."""
 
-    secrets: tuple[Secret, ...] = ()
+    secrets: tuple[Annotated[Secret, "keys"], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokensSettings:
     """`[tokens]`."""
 
-    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    algorithms: tuple[Annotated[str, "algorithm"], ...] = ("RS256", "PS256", "ES256", "EdDSA")
     access_token_audience: tuple[str, ...] = ()
-    max_access_token_lifetime: float = 3600.0
-    max_session_lifetime: float = 24 * 3600.0
+    max_access_token_lifetime: PositiveSeconds = 3600.0
+    max_session_lifetime: PositiveSeconds = 24 * 3600.0
     on_violation: OnViolation = OnViolation.REJECT
-    clock_skew: float = 30.0
+    clock_skew: Seconds = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +191,7 @@ class RolesSettings:
 class AllowSettings:
     """One entry of `allow` in `[[api]]`. No `methods`: any; no `roles`: any signed-in user."""
 
-    methods: tuple[str, ...] = ()
+    methods: tuple[Annotated[str, "method"], ...] = ()
     roles: tuple[str, ...] = ()
 
 
@@ -186,15 +199,15 @@ class AllowSettings:
 class ApiSettings:
     """One `[[api]]` route."""
 
-    path: str
-    upstream: str
-    token: TokenKind = TokenKind.USER
-    csrf: Csrf = Csrf.HEADER
-    websocket: bool = False
-    timeout: float = 30.0  # until the first byte of the answer, and between any two
-    connect_timeout: float = 5.0
-    max_body_size: int | None = None  # None: the server's
-    forward_cookies: tuple[str, ...] = ()
+    path: RoutePath
+    upstream: UpstreamUrl
+    token: Annotated[TokenKind, "token kind"] = TokenKind.USER
+    csrf: Annotated[Csrf, "csrf"] = Csrf.HEADER
+    websocket: Annotated[bool, "websocket"] = False
+    timeout: PositiveSeconds = 30.0  # until the first byte of the answer, and between any two
+    connect_timeout: PositiveSeconds = 5.0
+    max_body_size: Bytes | None = None  # None: the server's
+    forward_cookies: tuple[Token, ...] = ()
     allow_set_cookie: bool = False
     allow: tuple[AllowSettings, ...] = ()
 
@@ -204,7 +217,7 @@ class SpaSettings:
     """`[spa]`: exactly one of the two."""
 
     directory: str | None = None
-    upstream: str | None = None
+    upstream: UpstreamUrl | None = None
     content_security_policy: str | None = None  # None: the strict default
 
 
@@ -212,14 +225,14 @@ class SpaSettings:
 class AuditSettings:
     """`[audit]`."""
 
-    sink: str = "stdout"
+    sink: Annotated[str, "audit sink"] = "stdout"
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """`[log]`."""
 
-    level: str = "info"
+    level: Annotated[str, "log level"] = "info"
     format: LogFormat = LogFormat.AUTO
     access: bool = False
 
@@ -228,7 +241,7 @@ class LogSettings:
 class Settings:
     """The whole file."""
 
-    public_url: str
+    public_url: Annotated[str, "origin"]
     oidc: OidcSettings
     server: ServerSettings = field(default_factory=ServerSettings)
     session: SessionSettings = field(default_factory=SessionSettings)

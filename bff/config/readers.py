@@ -1,0 +1,37 @@
+"""Which reader takes which key: the markers of `bff.config.settings`, by name."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from bff.config import addresses, choices, values
+
+Reader = Callable[[object], object]
+
+READERS: Mapping[str, Reader] = MappingProxyType(
+    {
+        "duration": values.read_duration,
+        "positive duration": values.read_positive_duration,
+        "size": values.read_size,
+        "count": values.read_count,
+        "token": values.read_token,
+        "network": values.read_network,
+        "origin": addresses.read_origin,
+        "issuer": addresses.read_issuer,
+        "upstream": addresses.read_upstream,
+        "resource": addresses.read_resource,
+        "route path": addresses.read_route_path,
+        "listen address": addresses.read_listen,
+        "management address": addresses.read_management_listen,
+        "algorithm": choices.read_algorithm,
+        "provider": choices.read_provider,
+        "prompt": choices.read_prompt,
+        "scope": choices.read_scope,
+        "method": choices.read_method,
+        "cookie name": choices.read_cookie_name,
+        "csrf": choices.read_csrf,
+        "token kind": choices.read_token_kind,
+        "websocket": choices.read_websocket,
+        "audit sink": choices.read_audit_sink,
+        "log level": choices.read_log_level,
+    }
+)
