@@ -32,7 +32,7 @@ export function SessionPanel({ session, seenAt, watch, ended }: Props) {
             {formatDuration(left)}
           </span>
         </Figure>
-        <Figure term="Idle time left" note="starts anew with each API call">
+        <Figure term="Idle time left" note="restarts with each call">
           <span data-testid="idle-time-left" data-value={Math.floor(idleLeft)}>
             {formatDuration(idleLeft)}
           </span>

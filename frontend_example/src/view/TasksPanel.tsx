@@ -146,9 +146,8 @@ function ReaderNote({ onCreate, onDelete }: { onCreate: () => void; onDelete: ((
   return (
     <div className="reader-note">
       <p>
-        This page does not offer you to create or delete: that takes the role <span className="chip">admin</span>
-        <br />
-        Hiding buttons protects nothing, though. The rule is kept by the server; try it anyway:
+        Creating and deleting take the role <strong>admin</strong>, so this page does not offer them to you. Hiding
+        buttons protects nothing, though: the server keeps the rule. Try it anyway:
       </p>
       <div className="reader-actions">
         <button type="button" className="button button-small" onClick={onCreate} data-testid="try-create">
