@@ -1,6 +1,7 @@
 """Real server processes for tests: started in their own group, watched, and never left behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,9 +62,9 @@ class ServerProcess:
 
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path = ROOT) -> None:
         self._command = tuple(command)
-        self._directory = tempfile.TemporaryDirectory(prefix="server-", ignore_cleanup_errors=True)
-        self._out = Path(self._directory.name, "out")
-        self._err = Path(self._directory.name, "err")
+        self._directory = tempfile.mkdtemp(prefix="server-")
+        self._out = Path(self._directory, "out")
+        self._err = Path(self._directory, "err")
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self._process = subprocess.Popen(
                 ["/bin/sh", "-c", _LEASH, "leash", *command],
@@ -128,7 +129,7 @@ class ServerProcess:
     def _check_alive(self, deadline: float) -> None:
         if not self.is_running or time.monotonic() > deadline:
             state = "is silent" if self.is_running else f"ended with {self._process.returncode}"
-            output = self.output
+            output = self.output  # stopping removes it
             self.stop()
             raise ServerFailed(f"{self._command[0]} {state}: {output}")
 
@@ -161,7 +162,7 @@ class ServerProcess:
         self._kill_group()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        self._directory.cleanup()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _kill_group(self) -> None:
         try:

@@ -9,13 +9,14 @@ import asyncio
 import fcntl
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -53,13 +54,17 @@ class Server:
         self.stop()
         self.start()
 
+    def close(self) -> None:
+        """Stops it for good."""
+        self.stop()
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,7 +72,7 @@ class Server:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.to_thread(self.stop)
+        await asyncio.to_thread(self.close)
 
 
 # ── the OpenID provider ──────────────────────────────────────────────────────────────────────────────────
@@ -202,7 +207,17 @@ class DemoApi(Server):
         self.process.wait_for_port(self._port)
 
 
-def start_demo_api(issuer: Issuer, **env: str) -> DemoApi:
+class TrustedIssuer(Protocol):
+    """What the API must know: whose tokens, and meant for whom."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def audience(self) -> str: ...
+
+
+def start_demo_api(issuer: TrustedIssuer, **env: str) -> DemoApi:
     """The demo API that trusts this issuer; `env` are further DEMO_API_ variables.
 
     Raises:
@@ -230,10 +245,10 @@ class Valkey(Server):
     """
 
     def __init__(self, options: Sequence[str], *, durable: bool) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="valkey-", ignore_cleanup_errors=True)
-        self.socket = Path(self._directory.name, "valkey.sock")
+        self._directory = tempfile.mkdtemp(prefix="valkey-")
+        self.socket = Path(self._directory, "valkey.sock")
         persistence = ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
-        self._options = ["--save", "", *persistence, "--dir", self._directory.name, *options]
+        self._options = ["--save", "", *persistence, "--dir", self._directory, *options]
         self.port = 0
         self.start()
 
@@ -250,6 +265,10 @@ class Valkey(Server):
             else:
                 self.url = f"redis://127.0.0.1:{self.port}"
                 return
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _start_on(self, port: int) -> None:
         address = ["--bind", "127.0.0.1", "--port", str(port), "--unixsocket", str(self.socket)]

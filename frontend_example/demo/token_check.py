@@ -92,8 +92,11 @@ class IssuerKeys:
             async with self._fetching:
                 now = self._monotonic()
                 if not self._is_known(key_id) and now - self._tried_at >= REFETCH_AFTER:
+                    is_first = not self._keys
                     self._tried_at = now
                     await self._fetch(now)
+                    if is_first:  # it was no answer to a strange key id, so the next of those may look again
+                        self._tried_at = float("-inf")
         if not self._keys:
             raise IssuerUnreachable(self._issuer)
         return self._keys.get(key_id)
