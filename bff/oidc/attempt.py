@@ -102,8 +102,8 @@ def build_authorization_url(endpoint: str, client: Client, attempt: LoginAttempt
     }
     parameters = {
         **dict(parse_qsl(query, keep_blank_values=True)),  # RFC 6749 §3.1: the endpoint's own query is kept
-        **({"prompt": client.prompt} if client.prompt else {}),
         **{name: value for name, value in client.extra_parameters.items() if name not in _CANNOT_BE_ADDED},
+        **({"prompt": client.prompt} if client.prompt else {}),
         **{name: value for name, value in asked.items() if value is not None},
         "response_type": "code",
         "client_id": client.client_id,

@@ -28,6 +28,7 @@ class Client:
     extra_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     resource: tuple[str, ...] = ()  # RFC 8707
     id_token_hint: bool = True  # send it at RP-initiated logout
+    end_session_parameters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if self.auth_method not in AUTH_METHODS:
