@@ -84,7 +84,11 @@ def node_command(kind: str = "node") -> list[str]:
 
 
 def ensure_issuer_installed() -> None:
-    """Installs the issuer's packages when they are missing or older than the lock file; one process at a time."""
+    """Installs the issuer's packages when they are missing or older than the lock file; one process at a time.
+
+    Raises:
+        ServerFailed: npm cannot; the message tells why.
+    """
     installed = ISSUER / "node_modules" / ".package-lock.json"  # npm writes it last
     lock_file = ROOT / ".cache" / "issuer-install.lock"
     lock_file.parent.mkdir(exist_ok=True)
@@ -92,7 +96,10 @@ def ensure_issuer_installed() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wanted = (ISSUER / "package-lock.json").stat().st_mtime
         if not installed.exists() or installed.stat().st_mtime < wanted:
-            subprocess.run([*node_command("npm"), "ci", "--prefix", str(ISSUER)], check=True, capture_output=True)
+            command = [*node_command("npm"), "ci", "--prefix", str(ISSUER)]
+            npm = subprocess.run(command, check=False, capture_output=True, text=True)
+            if npm.returncode:
+                raise ServerFailed(f"npm cannot install the issuer's packages: {npm.stdout}{npm.stderr}")
             installed.touch()
 
 

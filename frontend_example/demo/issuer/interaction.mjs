@@ -18,7 +18,7 @@ async function readForm(req) {
 async function renderLogin(ctx, provider, interaction, { config, users, login, error }) {
   const client = await provider.Client.find(interaction.params.client_id);
   ctx.set(securityHeaders(client));
-  ctx.status = error ? 401 : 200;
+  ctx.status = error ? 400 : 200;
   ctx.type = 'html';
   ctx.body = loginPage({
     uid: interaction.uid,
