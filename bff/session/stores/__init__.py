@@ -1,0 +1,76 @@
+"""Where session records are kept: memory, SQLite, Redis. One URL opens one of them."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from bff.session.records import Store
+from bff.session.stores.memory import MemoryStore
+from bff.session.stores.sqlite import SqliteStore
+
+FORMS = "memory:, sqlite:///file.db, sqlite:////absolute/file.db, redis://, rediss:// or unix:///path/to/socket"
+
+REDIS_OPTIONS = frozenset(
+    {
+        "prefix",
+        "db",
+        "username",
+        "password",
+        "client_name",
+        "ssl_ca_certs",
+        "ssl_certfile",
+        "ssl_keyfile",
+        "ssl_password",
+        "ssl_cert_reqs",
+        "ssl_check_hostname",
+    }
+)
+
+
+def open_store(url: str, *, timeout: float = 2.0) -> Store:
+    """Build the store that a URL names; `await store.open()` connects it.
+
+    `timeout` is seconds that any single call may take. Raises `ValueError` when the URL names no store. As it may
+    hold a password, the message never repeats it.
+    """
+    match urlsplit(url).scheme:
+        case "memory":
+            return MemoryStore()
+        case "sqlite":
+            return SqliteStore(_parse_path(url), timeout=timeout)
+        case "redis" | "rediss" | "unix":
+            return _open_redis(url, timeout)
+        case scheme:
+            raise ValueError(f"no session store is called {scheme!r}: expected {FORMS}")
+
+
+def _parse_path(url: str) -> Path:
+    path = url.removeprefix("sqlite:///")
+    if path in {url, "", ":memory:"} or "?" in path or "#" in path:
+        raise ValueError(
+            "a SQLite store is sqlite:///file.db (relative) or sqlite:////absolute/file.db, without options; "
+            "for a store in memory write memory:"
+        )
+    return Path(path)
+
+
+def _open_redis(url: str, timeout: float) -> Store:
+    from bff.session.stores.redis import RedisStore  # noqa: PLC0415 - 0.2 s that only its users should wait for
+
+    address, _, query = url.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := sorted(options.keys() - REDIS_OPTIONS):
+        raise ValueError(
+            f"unknown option {unknown[0]!r} in the store's URL: expected {', '.join(sorted(REDIS_OPTIONS))}"
+        )
+    prefix = options.pop("prefix", "bff")
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", prefix) is None:
+        raise ValueError("the store's prefix may hold letters, digits, '-' and '_' only, 64 at most")
+    try:
+        return RedisStore(f"{address}?{urlencode(options)}", prefix=prefix, timeout=timeout)
+    except (ValueError, TypeError):
+        # Not chained: redis-py's own message may repeat the URL.
+        raise ValueError(
+            "the store's URL is not one that Redis can be reached at: expected "
+            "redis://[user:password@]host[:port][/db], rediss://… or unix:///path/to/socket?db=0"
+        ) from None
