@@ -34,6 +34,10 @@ class SessionRequired(BffError):
     default_detail = "This call needs a signed-in user. Send the browser to the login endpoint."
 
 
+class CookieUnreadable(SessionRequired):
+    """A session cookie came that is damaged, foreign or doubled: signed out, and the cookie is cleared."""
+
+
 class SessionExpired(BffError):
     """There was a session, and it has ended."""
 

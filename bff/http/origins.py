@@ -15,7 +15,7 @@ def check_same_origin(
     """Refuse what another site sent.
 
     `mode` is "header" (the static header is demanded of every method), "origin" (a same-origin `Sec-Fetch-Site` or
-    the exact `Origin` instead, for what cannot send the header) or "off" (the two are still refused when foreign).
+    the exact `Origin` instead, for what cannot send the header) or "off" (nothing is checked).
     Sources: draft-ietf-oauth-browser-based-apps §6.1.3.3, OWASP ASVS 3.5.1 and 3.5.3.
 
     Raises:
@@ -26,11 +26,11 @@ def check_same_origin(
         return
     if origin is not None and origin != own_origin:
         raise CrossSiteRequest
-    if sec_fetch_site is not None and sec_fetch_site != b"same-origin":
-        # "same-site" is a sibling subdomain, perhaps one that an attacker got; "none" is a typed address, which
-        # calls no API. A download in mode "origin" may be opened from the address bar.
-        if not (mode == "origin" and sec_fetch_site == b"none" and method in {"GET", "HEAD"}):
-            raise CrossSiteRequest
+    # "same-site" is a sibling subdomain, perhaps one that an attacker got; "none" is a typed address, which calls
+    # no API, but may open a download in mode "origin".
+    typed = mode == "origin" and sec_fetch_site == b"none" and method in {"GET", "HEAD"}
+    if sec_fetch_site not in {None, b"same-origin"} and not typed:
+        raise CrossSiteRequest
     if mode == "header":
         if not has_header:
             raise CsrfHeaderRequired

@@ -1,6 +1,6 @@
 """One pass over a request's headers: what we decide on, and what goes to the upstream."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bff.errors import BadRequest, HeadersTooLarge
@@ -18,18 +18,17 @@ _DROPPED = frozenset(
         b"x-http-method", b"x-method-override", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip",
         b"x-cluster-client-ip", b"x-request-id", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest",
         b"sec-fetch-user", b"referer", b"origin", b"x-user", b"x-remote-user", b"remote-user", b"x-auth-user",
+        b"traceparent",
     }
 )  # fmt: skip
-_DROPPED_PREFIXES = (b"x-forwarded-", b"x-forwarded", b"proxy-", b"x-auth-request-", b"x-ssl-", b"sec-websocket-")
-_READ = frozenset(
-    {b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"x-csrf", b"content-length", b"host",
-     b"traceparent"}
-)  # fmt: skip
+_DROPPED_PREFIXES = (b"x-forwarded", b"proxy-", b"x-auth-request-", b"x-ssl-", b"sec-websocket-")
+_MISSING = "\0"
+_KNOWN_MAX = 2048
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """What a request's headers say. `forward` are the headers that may pass, in order, as pyreqwest wants them."""
+    """What a request's headers say. `forward` are the headers that may pass, in order."""
 
     forward: list[tuple[str, str]] = field(default_factory=list)
     cookies: list[bytes] = field(default_factory=list)
@@ -41,7 +40,12 @@ class RequestHead:
     host: bytes | None = None
     forwarded_for: list[bytes] = field(default_factory=list)
     forwarded_host: bytes | None = None
-    request_id: bytes | None = None
+    traceparent: bytes | None = None
+    dropped_by_connection: set[bytes] = field(default_factory=set)
+
+
+# What happens to a header is decided by its name alone, once: the name to forward it under, or None.
+_fate: dict[bytes, str | None] = dict.fromkeys(_DROPPED)
 
 
 def read_head(headers: RawHeaders, *, max_headers: int, max_size: int) -> RequestHead:
@@ -49,55 +53,92 @@ def read_head(headers: RawHeaders, *, max_headers: int, max_size: int) -> Reques
 
     Raises:
         HeadersTooLarge: more or larger headers than allowed.
-        BadRequest: two Host headers, or a Content-Length that is not one number (RFC 9112 §3.2 and §6.3).
+        BadRequest: two Host headers, a Content-Length that is not one number (RFC 9112 §3.2 and §6.3), or a header
+            in no encoding that can be passed on.
     """
     if len(headers) > max_headers:
         raise HeadersTooLarge
     head = RequestHead()
     forward = head.forward
-    named_by_connection: set[bytes] | None = None
     size = 0
-    for name, value in headers:
-        size += len(name) + len(value)
-        match name:
-            case b"cookie":
-                head.cookies.append(value)
-            case b"connection":
-                if value not in _PLAIN_CONNECTIONS:
-                    named_by_connection = named_by_connection or set()
-                    named_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
-            case b"host":
-                if head.host is not None:
-                    raise BadRequest("The request has two Host headers.")
-                head.host = value
-            case b"origin":
-                head.origin = value if head.origin is None else b"\0"  # two of them equal no origin
-            case b"sec-fetch-site":
-                head.sec_fetch_site = value
-            case b"x-csrf":
-                head.csrf = value == b"1"
-            case b"content-length":
-                if head.content_length is not None or not value.isdigit():
-                    raise BadRequest("Content-Length is not one number.")
-                head.content_length = int(value)
-            case b"transfer-encoding":
-                head.chunked = True
-            case b"x-forwarded-for":
-                head.forwarded_for.append(value)
-            case b"x-forwarded-host":
-                head.forwarded_host = value
-            case b"x-request-id":
-                head.request_id = value
-            case _:
-                if name in _DROPPED or name.startswith(_DROPPED_PREFIXES) or b"_" in name:
-                    # An underscore is read as a hyphen by many servers: no twin of a header we set may pass.
-                    continue
-                forward.append((name.decode("latin-1"), value.decode("latin-1")))
+    try:
+        for name, value in headers:
+            size += len(name) + len(value)
+            passes_as = _fate.get(name, _MISSING)
+            if passes_as is _MISSING:
+                passes_as = _decide_fate(name)
+            if passes_as is not None:
+                forward.append((passes_as, value.decode()))  # as UTF-8, so that the same bytes go out again
+            elif (read := _READERS.get(name)) is not None:
+                read(head, value)
+    except UnicodeDecodeError as error:
+        raise BadRequest("A header is neither ASCII nor UTF-8.") from error
     if size > max_size:
         raise HeadersTooLarge
-    if named_by_connection:
-        head.forward = [pair for pair in forward if pair[0].encode("latin-1") not in named_by_connection]
+    if head.dropped_by_connection:
+        named = head.dropped_by_connection
+        head.forward = [pair for pair in forward if pair[0].encode("latin-1") not in named]
     return head
 
 
-_PLAIN_CONNECTIONS = frozenset({b"keep-alive", b"close", b"Keep-Alive", b"Close"})
+def _decide_fate(name: bytes) -> str | None:
+    # An underscore is read as a hyphen by many servers: no twin of a header that we set may pass.
+    fate = None if name.startswith(_DROPPED_PREFIXES) or b"_" in name else name.decode("latin-1")
+    if len(_fate) < _KNOWN_MAX:  # names come from the browser: remember only so many
+        _fate[name] = fate
+    return fate
+
+
+def _read_host(head: RequestHead, value: bytes) -> None:
+    if head.host is not None:
+        raise BadRequest("The request has two Host headers.")
+    head.host = value
+
+
+def _read_content_length(head: RequestHead, value: bytes) -> None:
+    if head.content_length is not None or not value.isdigit() or len(value) > 18:
+        raise BadRequest("Content-Length is not one number.")
+    head.content_length = int(value)
+
+
+def _read_connection(head: RequestHead, value: bytes) -> None:
+    head.dropped_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
+
+
+def _read_origin(head: RequestHead, value: bytes) -> None:
+    head.origin = value if head.origin is None else b"\0"  # two of them equal no origin
+
+
+def _read_sec_fetch_site(head: RequestHead, value: bytes) -> None:
+    head.sec_fetch_site = value if head.sec_fetch_site is None else b"\0"
+
+
+def _read_csrf(head: RequestHead, value: bytes) -> None:
+    head.csrf = value == b"1"
+
+
+def _read_chunked(head: RequestHead, _value: bytes) -> None:
+    head.chunked = True
+
+
+def _read_forwarded_host(head: RequestHead, value: bytes) -> None:
+    head.forwarded_host = value
+
+
+def _read_traceparent(head: RequestHead, value: bytes) -> None:
+    head.traceparent = value
+
+
+_READERS: dict[bytes, Callable[[RequestHead, bytes], None]] = {
+    b"cookie": lambda head, value: head.cookies.append(value),
+    b"x-forwarded-for": lambda head, value: head.forwarded_for.append(value),
+    b"x-forwarded-host": _read_forwarded_host,
+    b"host": _read_host,
+    b"content-length": _read_content_length,
+    b"connection": _read_connection,
+    b"origin": _read_origin,
+    b"sec-fetch-site": _read_sec_fetch_site,
+    b"x-csrf": _read_csrf,
+    b"transfer-encoding": _read_chunked,
+    b"traceparent": _read_traceparent,
+}

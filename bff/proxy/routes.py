@@ -21,6 +21,7 @@ class Route:
     forward_cookies: frozenset[bytes] = frozenset()
     allow_set_cookie: bool = False
     rules: tuple[Rule, ...] = ()
+    is_page: bool = False  # the development server behind us: its own caching and content policy stand
 
 
 class RouteTable:

@@ -1,0 +1,93 @@
+"""Which headers of an upstream's answer reach the browser."""
+
+from collections.abc import Sequence
+
+from bff.proxy.routes import Route
+
+Headers = list[tuple[bytes, bytes]]
+
+# Hop-by-hop (RFC 9110 §7.6.1), and what would let an API act for the whole origin: its cross-origin policy, its
+# transport policy, its service workers, its stored data.
+_DROPPED = frozenset(
+    {
+        b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authentication-info", b"te", b"trailer",
+        b"transfer-encoding", b"upgrade", b"server", b"via", b"alt-svc", b"clear-site-data", b"set-cookie2",
+        b"strict-transport-security", b"public-key-pins", b"service-worker-allowed", b"refresh", b"sourcemap",
+        b"content-security-policy", b"content-security-policy-report-only", b"x-frame-options", b"nel",
+        b"report-to", b"reporting-endpoints", b"x-request-id", b"x-content-type-options",
+        b"access-control-allow-origin", b"access-control-allow-credentials", b"access-control-allow-methods",
+        b"access-control-allow-headers", b"access-control-expose-headers", b"access-control-max-age",
+        b"access-control-allow-private-network",
+    }
+)  # fmt: skip
+_SPECIAL = frozenset(
+    {b"connection", b"set-cookie", b"cache-control", b"location", b"content-location", b"www-authenticate"}
+)
+# A dialog of the browser's own would ask people for a password that belongs to the upstream.
+_DIALOGS = (b"basic", b"digest", b"negotiate", b"ntlm")
+_ADDED: tuple[tuple[bytes, bytes], ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+def build_answer_headers(
+    headers: Sequence[tuple[bytes, bytes]], route: Route, cookie_name: bytes, request_id: bytes
+) -> Headers:
+    """Return the headers for the browser, repeated ones in their order.
+
+    An answer that says nothing about caching is not cached: it was made for one user (RFC 9111 §3.5).
+    """
+    answer: Headers = [(b"x-request-id", request_id)]
+    if not route.is_page:
+        answer += _ADDED
+    cached = route.is_page
+    named_by_connection: set[bytes] = set()
+    for pair in headers:
+        name, value = pair
+        if name in _DROPPED:
+            continue
+        if name not in _SPECIAL:
+            answer.append(pair)
+        elif name == b"cache-control":
+            cached = True
+            answer.append(pair)
+        elif name == b"connection":
+            named_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
+        elif (kept := _for_browser(name, value, route, cookie_name)) is not None:
+            answer.append((name, kept))
+    if not cached:
+        answer.append(_NO_STORE)
+    if named_by_connection:
+        answer = [pair for pair in answer if pair[0] not in named_by_connection]
+    return answer
+
+
+def _for_browser(name: bytes, value: bytes, route: Route, cookie_name: bytes) -> bytes | None:
+    """Return what the browser sees of a header that is looked into, None for nothing."""
+    match name:
+        case b"set-cookie":
+            return value if route.allow_set_cookie and _cookie_may_pass(value, cookie_name) else None
+        case b"www-authenticate":
+            return None if value.lower().startswith(_DIALOGS) else value
+        case _:
+            return _rewrite_location(value, route)
+
+
+def _cookie_may_pass(value: bytes, cookie_name: bytes) -> bool:
+    name = value.partition(b"=")[0].strip(b" \t").lower()
+    return not name.startswith(cookie_name.lower())  # ours, and those of logins, which begin with it
+
+
+def _rewrite_location(value: bytes, route: Route) -> bytes:
+    """Turn a location at the upstream into one at our route; leave others alone."""
+    own, upstream = route.path.encode(), route.upstream.encode()
+    if value.startswith(b"/"):
+        base = upstream[upstream.index(b"://") + 3 :].partition(b"/")[2]
+        base = b"/" + base if base else b""
+    else:
+        base = upstream
+    rest = value[len(base) :]
+    inside = value.startswith(base) and rest[:1] in {b"", b"/", b"?", b"#"} and not rest.startswith(b"//")
+    return own + rest if inside else value

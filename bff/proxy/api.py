@@ -1,0 +1,145 @@
+"""The way of one API request, in the order in which things are decided."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bff.access.policy import Deny, decide
+from bff.errors import AccessDenied, BffError, CookieUnreadable, SessionExpired, SessionRequired
+from bff.events import Emit
+from bff.http.cookies import has_cookie, read_cookie
+from bff.http.origins import check_same_origin
+from bff.http.problems import build_problem_response
+from bff.http.targets import check_query, check_target
+from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.body import check_size
+from bff.proxy.forward import Call, Forwarder
+from bff.proxy.forwarded import new_request_id
+from bff.proxy.front import Front
+from bff.proxy.head import RequestHead, read_head
+from bff.proxy.routes import Route
+from bff.session.freshness import Freshness
+from bff.session.live import LiveSession
+from bff.session.renewal import Renewer
+from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderLimits:
+    """The most that a request's header section may hold."""
+
+    count: int
+    size: int  # bytes
+
+
+class ApiProxy:
+    """Decides and forwards. One for all routes of a worker."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        renewer: Renewer,
+        forward: Forwarder,
+        front: Front,
+        own_origin: str,
+        cookie_name: str,
+        cookie_deletion: bytes,
+        limits: HeaderLimits,
+        emit: Emit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sessions = sessions
+        self._renewer = renewer
+        self._forward = forward
+        self._front = front
+        self._own_origin = own_origin.encode("ascii")
+        self._cookie_name = cookie_name.encode("ascii")
+        self._cookie_deletion = cookie_deletion
+        self._limits = limits
+        self._emit = emit
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
+        """Serve one request whose path belongs to `route`."""
+        request_id = new_request_id()
+        try:
+            check_target(scope["raw_path"])
+            check_query(scope["query_string"])
+            head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
+            address = self._front.check_peer(scope["client"], head)
+            self._check_origin(route, scope["method"], head)
+            check_size(head, route.max_body_size)
+            live = await self._session(route, head)
+            authorization = await self._authorization(route, live)
+            self._authorize(route, scope["method"], live)
+            await self._forward(scope, receive, send, Call(route, rest, head, address, authorization, request_id))
+        except BffError as error:
+            await self._refuse(send, error, request_id)
+
+    # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_origin(self, route: Route, method: str, head: RequestHead) -> None:
+        check_same_origin(
+            mode=route.csrf,
+            method=method,
+            own_origin=self._own_origin,
+            origin=head.origin,
+            sec_fetch_site=head.sec_fetch_site,
+            has_header=head.csrf,
+        )
+
+    async def _session(self, route: Route, head: RequestHead) -> LiveSession | None:
+        cookie = read_cookie(head.cookies, self._cookie_name) if head.cookies else None
+        found: Resolved | None = None
+        if cookie is None and has_cookie(head.cookies, self._cookie_name):
+            found = Unreadable()
+        elif cookie is not None and (route.needs_session or route.sends_token):
+            now = self._clock()
+            found = self._sessions.peek(cookie, now) or await self._sessions.load(cookie, now)
+            if isinstance(found, LiveSession):
+                self._sessions.slide(found, now)
+                return found
+        if not route.needs_session:
+            return None
+        if isinstance(found, Gone):
+            raise SessionExpired(reason=found.reason)
+        raise CookieUnreadable if isinstance(found, Unreadable) else SessionRequired
+
+    async def _authorization(self, route: Route, live: LiveSession | None) -> str | None:
+        if live is None or not route.sends_token:
+            return None
+        now = self._clock()
+        state = live.freshness(now)
+        if state is Freshness.DUE:
+            self._renewer.renew_soon(live, now)
+        elif state is Freshness.EXPIRED:
+            await self._renewer.renewed(live)
+        elif state is Freshness.DEAD:
+            await self._sessions.end(live, "tokens_expired", now)
+            raise SessionExpired(reason="tokens_expired")
+        return live.authorization
+
+    def _authorize(self, route: Route, method: str, live: LiveSession | None) -> None:
+        if not route.rules:
+            return
+        decision = decide(route.rules, method, live.principal if live is not None else None)
+        if isinstance(decision, Deny):
+            self._emit(
+                "access.denied",
+                {
+                    "route": route.path,
+                    "method": method,
+                    "reason": decision.reason,
+                    "subject": live.principal.subject if live is not None else None,
+                    "session": live.session.handle if live is not None else None,
+                },
+            )
+            raise AccessDenied(reason=decision.reason)
+
+    async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
+        status, headers, body = build_problem_response(error, request_id)
+        if isinstance(error, CookieUnreadable):
+            headers.append((b"set-cookie", self._cookie_deletion))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})

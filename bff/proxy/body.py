@@ -1,0 +1,80 @@
+"""Request bodies: small ones read whole and sent in one write, others streamed as they come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from bff.errors import BadRequest, BodyTooLarge
+from bff.proxy.asgi import Receive
+from bff.proxy.head import RequestHead
+
+_SMALL = 64 * 1024  # bytes
+_SLOW = 30.0  # seconds without a byte from the browser
+
+
+class BrowserGone(Exception):
+    """The browser went away while it was sending."""
+
+
+def check_size(head: RequestHead, limit: int) -> None:
+    """Raise `BodyTooLarge` for a body that says itself that it is."""
+    if head.content_length is not None and head.content_length > limit:
+        raise BodyTooLarge(limit=limit)
+
+
+async def read_small(receive: Receive, head: RequestHead) -> bytes | None:
+    """Return the whole body when it is small and its size is known; None when it must be streamed."""
+    if head.chunked or head.content_length is None or head.content_length > _SMALL:
+        return None
+    parts: list[bytes] = []
+    missing = head.content_length
+    while missing > 0:
+        chunk, more = await _next(receive)
+        parts.append(chunk)
+        missing -= len(chunk)
+        if not more and missing > 0:
+            raise BadRequest("The body is shorter than its Content-Length.")
+    return b"".join(parts)
+
+
+class Upload:
+    """A body on its way. Remembers why it broke, since the client in between reports only that it did."""
+
+    def __init__(self, receive: Receive, limit: int, timeout: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._timeout = timeout
+        self.failure: BodyTooLarge | BadRequest | BrowserGone | None = None
+        self.deadline: asyncio.Timeout | None = None  # how long the upstream may take, from the last byte on
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body; each chunk moves the upstream's deadline."""
+        size = 0
+        more = True
+        try:
+            while more:
+                self._extend(_SLOW + self._timeout)
+                chunk, more = await _next(self._receive)
+                self._extend(self._timeout)
+                size += len(chunk)
+                if size > self._limit:
+                    raise BodyTooLarge(limit=self._limit)
+                if chunk:
+                    yield chunk
+        except (BodyTooLarge, BadRequest, BrowserGone) as error:
+            self.failure = error
+            raise
+
+    def _extend(self, seconds: float) -> None:
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    try:
+        async with asyncio.timeout(_SLOW):
+            message = await receive()
+    except TimeoutError as error:
+        raise BadRequest("The body stopped coming.") from error
+    if message["type"] == "http.disconnect":
+        raise BrowserGone
+    return message.get("body", b""), message.get("more_body", False)

@@ -1,0 +1,86 @@
+"""What we tell the upstream about the browser: its address, our public name, the trace and the request's id."""
+
+import os
+import re
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_UNKNOWN = "unknown"  # RFC 7239 §6.2
+
+
+class Forwarding:
+    """Builds the headers that we alone may set. Forwarded-For is believed only from trusted proxies."""
+
+    def __init__(self, public_url: str, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+        parts = urlsplit(public_url)
+        self._trusted = tuple(trusted_proxies)
+        self._fixed = [("x-forwarded-proto", parts.scheme), ("x-forwarded-host", parts.netloc), ("via", "1.1 bff")]
+        self._forwarded = f";host={_quoted(parts.netloc)};proto={parts.scheme}"
+        self._trusts: dict[str, bool] = {}
+
+    def trusts(self, peer: str) -> bool:
+        """Tell whether this peer is one of the trusted proxies."""
+        if not self._trusted:
+            return False
+        known = self._trusts.get(peer)
+        if known is None:
+            known = self._is_trusted(peer)
+            if len(self._trusts) < 4096:
+                self._trusts[peer] = known
+        return known
+
+    def client_address(self, peer: str, forwarded_for: Sequence[bytes]) -> str:
+        """Return the browser's address: the last one in the chain that no trusted proxy holds."""
+        if not forwarded_for or not self.trusts(peer):
+            return peer or _UNKNOWN
+        chain = [item.strip() for line in forwarded_for for item in line.decode("latin-1").split(",")]
+        address = peer
+        for item in reversed(chain[-50:]):
+            candidate = _address(item)
+            if candidate is None:
+                break
+            address = candidate
+            if not self._is_trusted(candidate):
+                break
+        return address or _UNKNOWN
+
+    def headers(self, address: str) -> list[tuple[str, str]]:
+        """Return the headers that tell of the browser at this address (RFC 7239, and its older relatives)."""
+        node = f'"[{address}]"' if ":" in address else address
+        return [("x-forwarded-for", address), ("forwarded", f"for={node}{self._forwarded}"), *self._fixed]
+
+    def _is_trusted(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return peer == ""  # a unix socket: whoever can reach it was let in by the file's mode
+        return any(address in network for network in self._trusted)
+
+
+def new_request_id() -> str:
+    """32 random hexadecimal digits, fit to be a trace id too."""
+    return os.urandom(16).hex()
+
+
+def trace_header(traceparent: bytes | None, request_id: str) -> tuple[str, str]:
+    """Pass a valid W3C trace context on, or start one whose trace id is the request's id."""
+    if traceparent is not None and _TRACEPARENT.match(traceparent):
+        return "traceparent", traceparent.decode("ascii")
+    return "traceparent", f"00-{request_id}-{request_id[:16]}-00"
+
+
+def _address(item: str) -> str | None:
+    """Read one entry of X-Forwarded-For: an address, perhaps with a port."""
+    text = item.removeprefix("[").partition("]")[0] if item.startswith("[") else item
+    if text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+def _quoted(host: str) -> str:
+    return f'"{host}"' if ":" in host else host

@@ -1,0 +1,37 @@
+"""Which host a request is for, and whose it is, as far as the peer may be believed."""
+
+from urllib.parse import urlsplit
+
+from bff.errors import MisdirectedRequest
+from bff.proxy.forwarded import Forwarding
+from bff.proxy.head import RequestHead
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Front:
+    """Holds requests to the public origin (RFC 9110 §7.4): no other name may be bound to our answers."""
+
+    def __init__(self, public_url: str, forwarding: Forwarding) -> None:
+        parts = urlsplit(public_url)
+        name = (parts.hostname or "").encode("ascii")
+        name = b"[" + name + b"]" if b":" in name else name
+        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        self._hosts = {name + b":%d" % port}
+        if port == _DEFAULT_PORTS[parts.scheme]:
+            self._hosts.add(name)
+        self._forwarding = forwarding
+
+    def check_peer(self, client: tuple[str, int] | None, head: RequestHead) -> str:
+        """Return the browser's address.
+
+        Raises:
+            MisdirectedRequest: the request is for another host.
+        """
+        peer = client[0] if client else ""
+        host = head.host
+        if head.forwarded_host is not None and self._forwarding.trusts(peer):
+            host = head.forwarded_host
+        if host not in self._hosts and (host is None or host.lower() not in self._hosts):
+            raise MisdirectedRequest
+        return self._forwarding.client_address(peer, head.forwarded_for)

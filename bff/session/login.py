@@ -1,0 +1,175 @@
+"""The login: from the page's wish to a session."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bff.errors import CallbackRejected
+from bff.events import Emit
+from bff.http.cookies import CookieWriter, read_cookie
+from bff.http.return_to import parse_return_to
+from bff.oidc.attempt import check_callback, new_attempt, parse_callback, parse_login_parameters
+from bff.oidc.grant import Grant
+from bff.oidc.relying_party import RelyingParty
+from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
+from bff.session.live import LiveSession
+from bff.session.principal import Principal
+from bff.session.records import Store
+from bff.session.sessions import Sessions
+from bff.session.vault import Vault
+
+# What the issuer answers when it would have to show something (OIDC Core §3.1.2.6).
+_SILENT_NO = frozenset(
+    {
+        "provider_login_required",
+        "provider_interaction_required",
+        "provider_consent_required",
+        "provider_account_selection_required",
+    }
+)
+PrincipalOf = Callable[[Grant], Principal]
+Userinfo = Callable[[str, str], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Where the browser goes next, and the cookies it takes along."""
+
+    location: str
+    cookies: tuple[bytes, ...] = ()
+
+
+class LoginFailed(CallbackRejected):
+    """A login that ended badly, with what the page needs to offer another try."""
+
+    def __init__(self, cause: CallbackRejected, return_to: str, cookies: tuple[bytes, ...]) -> None:
+        super().__init__(cause.reason, cause.detail, status=cause.http_status)
+        self.return_to = return_to
+        self.cookies = cookies
+
+
+class Login:
+    """Begins and finishes logins."""
+
+    def __init__(
+        self,
+        *,
+        relying_party: RelyingParty,
+        issuer: str,
+        sessions: Sessions,
+        store: Store,
+        vault: Vault,
+        attempts: AttemptCookies,
+        cookie: CookieWriter,
+        principal_of: PrincipalOf,
+        userinfo: Userinfo | None,
+        prefix: str,
+        clock: Callable[[], float],
+        emit: Emit,
+    ) -> None:
+        self._relying_party = relying_party
+        self._issuer = issuer
+        self._sessions = sessions
+        self._store = store
+        self._vault = vault
+        self._attempts = attempts
+        self._cookie = cookie
+        self._principal_of = principal_of
+        self._userinfo = userinfo
+        self._prefix = prefix
+        self._clock = clock
+        self._emit = emit
+
+    async def begin(self, query: bytes, return_to: str | None, cookies: Sequence[bytes]) -> Redirect:
+        """Send the browser to the issuer.
+
+        Raises:
+            ReturnToRefused, BadRequest: the page asked for something it may not.
+            IssuerUnavailable: there is no metadata to begin with.
+        """
+        now = self._clock()
+        parameters = parse_login_parameters(query)
+        attempt = new_attempt(
+            return_to=parse_return_to(return_to, forbidden_prefix=self._prefix),
+            issuer=self._issuer,
+            now=now,
+            max_age=parameters.max_age,
+            acr_values=parameters.acr_values,
+        )
+        location = await self._relying_party.authorization_url(attempt, parameters.extras)
+        pending = PendingLogin(attempt, silent=parameters.prompt == "none", replaces=await self._current(cookies))
+        return Redirect(location, tuple(self._attempts.begin(pending, cookies, now)))
+
+    async def finish(self, query: bytes, cookies: Sequence[bytes]) -> Redirect:
+        """Check the issuer's answer, redeem the code and begin a session under a new id.
+
+        Raises:
+            LoginFailed: the answer is not to our question, or does not hold.
+            IssuerUnavailable, SessionStoreUnavailable: it could not be finished now.
+        """
+        now = self._clock()
+        callback = parse_callback(query)
+        pending = self._attempts.find(callback.state, cookies, now)
+        if pending is None and await self._current(cookies) is not None:
+            return Redirect("/")  # the back button, or a second click: nothing to do, and nothing was taken
+        try:
+            attempt = pending.attempt if pending is not None else None
+            code = check_callback(
+                callback,
+                attempt,
+                iss_required=self._relying_party.iss_required,
+                now=now,
+                max_age_of_attempt=LIFETIME,
+            )
+            if pending is None:
+                raise CallbackRejected("no_attempt")
+            return await self._redeem(code, pending, now)
+        except CallbackRejected as error:
+            if pending is None:
+                raise LoginFailed(error, "/", ()) from error
+            ended = (self._attempts.deletion(pending.attempt.state),)
+            self._emit("login.failed", {"reason": error.reason})
+            if pending.silent and error.reason in _SILENT_NO:
+                return Redirect(pending.attempt.return_to, ended)
+            raise LoginFailed(error, pending.attempt.return_to, ended) from error
+
+    async def _redeem(self, code: str, pending: PendingLogin, now: float) -> Redirect:
+        attempt = pending.attempt
+        # RFC 9700 §4.2.4: one use, whatever the number of tabs, clicks, workers and machines.
+        name = b"login:" + hashlib.sha256(attempt.state.encode()).digest()
+        if not await self._store.remember(name, now, now + LIFETIME):
+            raise CallbackRejected("already_used")
+        grant = await self._complete(await self._relying_party.redeem(code, attempt))
+        principal = self._principal_of(grant)
+        await self._check_not_logged_out(grant, principal)
+        now = self._clock()
+        session, value = await self._sessions.create(grant, principal, now)
+        if pending.replaces is not None:
+            await self._sessions.end_key(pending.replaces, "replaced", now)
+        self._emit("login.done", {"subject": principal.subject, "session": session.handle})
+        return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), self._cookie.set(value)))
+
+    async def _complete(self, grant: Grant) -> Grant:
+        """Merge what userinfo knows beyond the ID token, which wins wherever both speak."""
+        if self._userinfo is None:
+            return grant
+        extra = await self._userinfo(grant.tokens.access_token, str(grant.claims["sub"]))
+        return replace(grant, claims={**extra, **grant.claims})
+
+    async def _check_not_logged_out(self, grant: Grant, principal: Principal) -> None:
+        """A back-channel logout that overtook this login wins."""
+        now = self._clock()
+        issued_at = float(grant.claims.get("iat", now))
+        names = self._vault.subject_hashes(principal.issuer, principal.subject)
+        if isinstance(sid := grant.claims.get("sid"), str):
+            names += self._vault.issuer_sid_hashes(principal.issuer, sid)
+        for name in names:
+            logged_out_at = await self._store.recall(b"logged-out:" + name, now)
+            if logged_out_at is not None and issued_at < logged_out_at:
+                raise CallbackRejected("logged_out_meanwhile")
+
+    async def _current(self, cookies: Sequence[bytes]) -> bytes | None:
+        """The store key of the session that the browser has now, if it is alive."""
+        found = await self._sessions.resolve(read_cookie(cookies, self._cookie.name))
+        return found.key if isinstance(found, LiveSession) else None

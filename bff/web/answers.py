@@ -1,0 +1,55 @@
+"""Answers of our own endpoints: never cached, never sniffed, never framed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar.response.base import ASGIResponse
+
+from bff.http.problems import NO_STORE, SECURITY_HEADERS
+from bff.session.login import Redirect
+
+_BASE = (NO_STORE, *SECURITY_HEADERS)
+_NOTHING_LOADS = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+def build_answer(status: int, document: Any, *, cookies: Sequence[bytes] = ()) -> ASGIResponse:
+    """Return JSON, or an empty answer for None."""
+    headers = [*_BASE, _NOTHING_LOADS, (b"vary", b"Cookie"), *_set_cookies(cookies)]
+    if document is None:
+        return ASGIResponse(body=b"", status_code=status, encoded_headers=headers, media_type="text/plain")
+    return ASGIResponse(
+        body=msgspec.json.encode(document),
+        status_code=status,
+        encoded_headers=headers,
+        media_type="application/json",
+    )
+
+
+def build_redirect(redirect: Redirect) -> ASGIResponse:
+    """Return a 303: whatever the method was, the browser goes on with GET (RFC 9700 §4.12)."""
+    return ASGIResponse(
+        body=b"",
+        status_code=303,
+        encoded_headers=[
+            *_BASE,
+            _NOTHING_LOADS,
+            (b"location", redirect.location.encode("ascii")),
+            *_set_cookies(redirect.cookies),
+        ],
+        media_type="text/plain",
+    )
+
+
+def build_html(status: int, body: bytes, policy: bytes, *, cookies: Sequence[bytes] = ()) -> ASGIResponse:
+    """Return a page."""
+    return ASGIResponse(
+        body=body,
+        status_code=status,
+        encoded_headers=[*_BASE, (b"content-security-policy", policy), *_set_cookies(cookies)],
+        media_type="text/html; charset=utf-8",
+    )
+
+
+def _set_cookies(cookies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return [(b"set-cookie", cookie) for cookie in cookies]

@@ -1,0 +1,194 @@
+"""`/bff/*`: handlers that read a request, call one flow and write its outcome."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from litestar import Request, Router, get, post
+from litestar.datastructures import State
+from litestar.response.base import ASGIResponse
+
+from bff.errors import BadRequest, CookieUnreadable, IssuerUnavailable, SessionExpired, SessionRequired
+from bff.http.cookies import CookieWriter, has_cookie, read_cookie
+from bff.http.origins import check_same_origin
+from bff.proxy.front import Front
+from bff.proxy.head import RequestHead, read_head
+from bff.session.freshness import Freshness
+from bff.session.live import LiveSession
+from bff.session.login import Login
+from bff.session.logout import Logout
+from bff.session.renewal import Renewer
+from bff.session.sessions import Gone, Sessions
+from bff.web.answers import build_answer, build_redirect
+from bff.web.navigation import check_navigation
+
+AnyRequest = Request[Any, Any, State]
+_MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What the handlers need."""
+
+    login: Login
+    logout: Logout
+    sessions: Sessions
+    renewer: Renewer
+    cookie: CookieWriter
+    front: Front
+    own_origin: bytes
+    prefix: str
+    user_claims: Sequence[str]
+    max_headers: int
+    max_header_size: int
+    clock: Callable[[], float]
+
+    def router(self) -> Router:
+        """Return the routes below the prefix."""
+        flows = self
+
+        @get("/login")
+        async def login(request: AnyRequest) -> ASGIResponse:
+            head = flows.read(request)
+            check_navigation(request.headers)
+            query = request.scope["query_string"]
+            return build_redirect(await flows.login.begin(query, _one(query, "return_to"), head.cookies))
+
+        @get("/callback")
+        async def callback(request: AnyRequest) -> ASGIResponse:
+            head = flows.read(request)
+            check_navigation(request.headers)
+            return build_redirect(await flows.login.finish(request.scope["query_string"], head.cookies))
+
+        @get("/user")
+        async def user(request: AnyRequest) -> ASGIResponse:
+            head = flows.read(request)
+            flows.check_script(head, "GET")
+            return await flows.user(head, slide=_one(request.scope["query_string"], "slide") != "false")
+
+        @get("/logout")
+        async def logout(request: AnyRequest) -> ASGIResponse:
+            head = flows.read(request)
+            check_navigation(request.headers)
+            query = request.scope["query_string"]
+            if (sealed := _one(query, "continue")) is not None:
+                return build_redirect(await flows.logout.resume(sealed))
+            return build_redirect(
+                await flows.logout.by_navigation(_one(query, "sid"), _one(query, "return_to"), head.cookies)
+            )
+
+        @post("/logout", status_code=200)
+        async def logout_by_script(request: AnyRequest) -> ASGIResponse:
+            head = flows.read(request)
+            flows.check_script(head, "POST")
+            done = await flows.logout.by_script(head.cookies)
+            return build_answer(200, {"logout_url": done.next_url}, cookies=done.cookies)
+
+        @post("/backchannel-logout", status_code=200)
+        async def backchannel_logout(request: AnyRequest) -> ASGIResponse:
+            flows.read(request)
+            await flows.logout.by_issuer(await _logout_token(request))
+            return build_answer(200, None)
+
+        return Router(
+            path=self.prefix,
+            route_handlers=[login, callback, user, logout, logout_by_script, backchannel_logout],
+        )
+
+    def read(self, request: AnyRequest) -> RequestHead:
+        """Read the headers within the limits, and hold the request to our host."""
+        head = read_head(
+            list(request.scope["headers"]), max_headers=self.max_headers, max_size=self.max_header_size
+        )
+        self.front.check_peer(request.scope["client"], head)
+        return head
+
+    def check_script(self, head: RequestHead, method: str) -> None:
+        """Hold a call to our own pages' script."""
+        check_same_origin(
+            mode="header",
+            method=method,
+            own_origin=self.own_origin,
+            origin=head.origin,
+            sec_fetch_site=head.sec_fetch_site,
+            has_header=head.csrf,
+        )
+
+    async def user(self, head: RequestHead, *, slide: bool) -> ASGIResponse:
+        """Say who is signed in; renew what is due, so that this answer and the API's agree."""
+        cookie = read_cookie(head.cookies, self.cookie.name)
+        live = await self.sessions.resolve(cookie)
+        if not isinstance(live, LiveSession):
+            if isinstance(live, Gone):
+                raise SessionExpired(reason=live.reason)
+            came = has_cookie(head.cookies, self.cookie.name)
+            raise CookieUnreadable if came else SessionRequired
+        now = self.clock()
+        await self._ensure_usable(live, now)
+        if slide:
+            self.sessions.slide(live, now)
+        resealed = self.sessions.reseal(live, cookie, now) if cookie is not None and slide else None
+        cookies = (self.cookie.set(resealed),) if resealed is not None else ()
+        return build_answer(200, build_user(live, self.user_claims, self.prefix, now), cookies=cookies)
+
+    async def _ensure_usable(self, live: LiveSession, now: float) -> None:
+        match live.freshness(now):
+            case Freshness.FRESH:
+                return
+            case Freshness.DUE:
+                self.renewer.renew_soon(live, now)
+            case Freshness.EXPIRED:
+                try:
+                    await self.renewer.renewed(live)
+                except IssuerUnavailable:
+                    return  # the user is still signed in; only the API has to wait
+            case Freshness.DEAD:
+                await self.sessions.end(live, "tokens_expired", now)
+                raise SessionExpired(reason="tokens_expired")
+
+
+def build_user(live: LiveSession, user_claims: Sequence[str], prefix: str, now: float) -> Mapping[str, Any]:
+    """Return what a page may know of its user: allow-listed claims, and never a token."""
+    claims = live.principal.claims
+    handle = live.session.handle
+    return {
+        "sub": live.principal.subject,
+        **{name: claims[name] for name in user_claims if name in claims and name not in _OURS},
+        "roles": sorted(live.principal.roles),
+        "session": {
+            "id": handle,
+            "expires_in": max(0, int(live.session.expires_at - now)),
+            "idle_expires_in": max(0, int(live.idle_expires_at - now)),
+        },
+        "logout_url": f"{prefix}/logout?sid={handle}",
+    }
+
+
+_OURS = frozenset({"sub", "roles", "session", "logout_url"})
+
+
+def _one(query: bytes, name: str) -> str | None:
+    """Return the parameter if it came once; two of them are refused, for nobody knows which is meant."""
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=50).get(name)
+    if values is None:
+        return None
+    if len(values) > 1:
+        raise BadRequest(f"The parameter {name} came more than once.")
+    return values[0]
+
+
+async def _logout_token(request: AnyRequest) -> str:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise BadRequest("A logout token comes as application/x-www-form-urlencoded.")
+    body = await request.body()
+    if len(body) > _MAX_LOGOUT_TOKEN:
+        raise BadRequest("The form is too large.")
+    try:
+        values = parse_qs(body.decode("ascii"), max_num_fields=20).get("logout_token", [])
+    except ValueError as error:
+        raise BadRequest("The form cannot be read.") from error
+    if len(values) != 1:
+        raise BadRequest("Exactly one logout_token is needed.")
+    return values[0]
