@@ -12,7 +12,10 @@ from bff.oidc.client import Client
 from bff.oidc.end_session import build_end_session_url
 from bff.oidc.metadata import Metadata
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, str]:
+    return MappingProxyType({})
+
 
 EndSession = Callable[[Metadata, Client, str | None, str | None], str | None]
 
@@ -31,12 +34,14 @@ class Quirks:
     """One provider's ways. The defaults are the specifications'."""
 
     name: str
-    authorization_parameters: Mapping[str, str] = field(default=_NOTHING)  # the operator's own win over these
+    authorization_parameters: Mapping[str, str] = field(
+        default_factory=_nothing
+    )  # the operator's own win over these
     unknown_scopes: frozenset[str] = frozenset()  # it refuses a login that asks for them
     fatal_grant_errors: frozenset[str] = frozenset({"invalid_grant"})  # the refresh token is spent for good
     # Its own mark of a token's kind, held to where the claim is there.
-    id_token_markers: Mapping[str, str] = field(default=_NOTHING)
-    access_token_markers: Mapping[str, str] = field(default=_NOTHING)
+    id_token_markers: Mapping[str, str] = field(default_factory=_nothing)
+    access_token_markers: Mapping[str, str] = field(default_factory=_nothing)
     audience_claims: tuple[str, ...] = ("aud",)  # where an access token says whom it is for
     auth_time_may_advance: bool = False  # a renewed ID token shows a later sign-in of the same person
     end_session: EndSession = standard_end_session
