@@ -34,7 +34,8 @@ def split_url(value: object, schemes: tuple[str, ...], expected: str) -> SplitRe
         raise BadValue("holds a user or password", expected, "remove the part before the @")
     if port == 0 or url.netloc.endswith(":"):
         raise BadValue("has an empty or zero port", expected)
-    if not url.hostname or not is_host(url.hostname):
+    # Brackets are for IPv6 alone; Python's versions differ in what else they let pass.
+    if not url.hostname or not is_host(url.hostname) or ("[" in url.netloc) != (":" in url.hostname):
         raise BadValue("has no valid host", expected)
     return url
 

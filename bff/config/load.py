@@ -92,7 +92,7 @@ def anchor(settings: Settings, directory: Path) -> Settings:
 
 def _read_file(file: Path) -> str:
     try:
-        return file.read_bytes().decode()
+        return file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         hint = f"`bff init` writes one; -c or {VARIABLE} names another"
         raise _unusable(file, None, "the file does not exist", hint) from None
@@ -124,10 +124,9 @@ def _lay_out(
 
 def _syntax_error(message: str, text: str) -> tuple[str, int]:
     """Take the line out of `tomllib`'s message, which ends in "(at line 3, column 5)" or "(at end of document)"."""
-    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", message, re.DOTALL)
-    if match is None:
-        return message, 1
-    return match[1], int(match[2]) if match[2] else text.count("\n") + 1
+    what, _, where = message.rpartition(" (at ")
+    line = re.match(r"line (\d+)", where)
+    return what, int(line[1]) if line else text.count("\n") + 1
 
 
 def _unusable(file: Path, line: int | None, message: str, hint: str = "") -> ConfigError:

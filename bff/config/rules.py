@@ -118,7 +118,7 @@ def _keys(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             (path,),
             BadValue(
-                "holds no key" if secrets else "is missing",
+                "holds no key",
                 'at least one key: secrets = [{ file = "bff.keys" }]',
                 "`bff keys new -o bff.keys` makes the file",
             ),

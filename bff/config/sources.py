@@ -6,6 +6,7 @@ key takes, and so that a finding can name the variable.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bff.config.findings import Finding, Severity
 from bff.config.toml_lines import Path
@@ -47,7 +48,7 @@ class Sources:
 
     def override(self, name: str, path: Path, text: str) -> Finding | None:
         """Put one override in its place. A finding when the tree has no such place."""
-        node: object = self.tree
+        node: Any = self.tree
         for depth, part in enumerate(path):
             below = _below(path, depth, text)
             is_last = depth == len(path) - 1
@@ -65,8 +66,8 @@ class Sources:
                     node.append(below)
                 elif is_last or not isinstance(node[part], dict):
                     node[part] = below
-                node = node[part]
-            elif isinstance(node, dict):
+                node = node[part]  # the text, a table, or a new array: never anything that cannot be gone into
+            else:
                 key = str(part)
                 if is_last and key in SECRET_SOURCES and node.keys() <= SECRET_SOURCES:
                     node.clear()  # a secret has one source: the later word replaces the earlier
