@@ -164,16 +164,18 @@ class RedisStore:
         indexes += [] if handle is None else [self._key("handle", handle.encode())]
         found: list[StoredSession] = []
         async with self._bounded():
-            if indexes:
+            if wanted := set(indexes):
                 keys = [key for key in await self._keys_in(indexes, now) if key > after]
                 for start in range(0, len(keys), PAGE):
-                    found += await self._fetch_live(keys[start : start + PAGE], indexes, now)
+                    page = await self._fetch_live(keys[start : start + PAGE], indexes, now)
+                    # A replace may have moved a record to another subject; its old entry stays until its end.
+                    found += [record for record in page if not wanted.isdisjoint(self._indexes_of(record))]
                     if len(found) >= limit:
                         break
             else:
-                while len(found) < limit and (page := await self._page_of_all(after)):
-                    found += await self._fetch_live(page, [self._all], now)
-                    after = page[-1]
+                while len(found) < limit and (keys := await self._page_of_all(after)):
+                    found += await self._fetch_live(keys, [self._all], now)
+                    after = keys[-1]
         return found[: max(limit, 0)]
 
     # ── coordination ─────────────────────────────────────────────────────────────────────────────────────
