@@ -84,6 +84,14 @@ def _extra_parameters(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _algorithms(settings: Settings) -> Iterator[Problem]:
+    if not settings.tokens.algorithms:
+        yield Problem(
+            (("tokens", "algorithms"),),
+            BadValue("accepts no token at all", "at least one algorithm", "leave the key out to get the default"),
+        )
+
+
 def _lifetimes(settings: Settings) -> Iterator[Problem]:
     session, longest = settings.session, settings.tokens.max_session_lifetime
     idle, absolute = ("session", "idle_timeout"), ("session", "absolute_timeout")
@@ -239,6 +247,7 @@ RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _client_credentials,
     _scopes,
     _extra_parameters,
+    _algorithms,
     _lifetimes,
     _keys,
     _listeners,

@@ -69,6 +69,14 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             id="no implicit flow (RFC 9700 §2.1.2)",
         ),
         pytest.param(
+            with_lines("algorithms = []", table="tokens"),
+            12,
+            "tokens.algorithms",
+            "accepts no token at all",
+            "leave the key out to get the default",
+            id="some algorithm (RFC 8725 §3.1)",
+        ),
+        pytest.param(
             with_lines('idle_timeout = "13h"', table="session"),
             12,
             "session.idle_timeout",
