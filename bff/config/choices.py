@@ -19,7 +19,8 @@ ASYMMETRIC_ALGORITHMS = (
 PROVIDERS = ("generic", "keycloak", "entra", "auth0", "okta", "google", "cognito")
 PROMPTS = ("none", "login", "consent", "select_account", "create")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-STORE_SCHEMES = ("memory", "sqlite", "redis", "rediss", "redis+sentinel", "redis+cluster")
+STORE_SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix")
+LATER_STORES = ("redis+sentinel", "redis+cluster")
 
 _SCOPE = re.compile(r"[!#-\[\]-~]+", re.ASCII)  # RFC 6749 §3.3 scope-token
 
@@ -129,13 +130,14 @@ def read_cookie_name(value: object) -> str:
 
 def check_store_url(text: str) -> None:
     """Check the address of a session store; it may hold a password and is never quoted."""
-    expected = (
-        '"memory:", "sqlite:///path", or a URL that starts with redis://, rediss://, redis+sentinel:// or '
-        "redis+cluster://"
-    )
+    expected = '"memory:", "sqlite:///path", "redis://host", "rediss://host" or "unix:///path/to/socket"'
     scheme, colon, rest = text.partition(":")
-    if not colon or not re.fullmatch(r"[a-z][a-z0-9+]*", scheme):
+    if not text.isprintable() or not colon or not re.fullmatch(r"[a-z][a-z0-9+]*", scheme):
         raise BadValue("is no address of a store", expected)
+    if scheme in LATER_STORES:
+        raise BadValue(
+            f"{scheme} is not available in this version", expected, "one Redis or Valkey, by redis:// or rediss://"
+        )
     if scheme not in STORE_SCHEMES:
         raise BadValue(f"has the unknown scheme {quoted(scheme)}", expected, did_you_mean(scheme, STORE_SCHEMES))
     match scheme:
@@ -143,22 +145,27 @@ def check_store_url(text: str) -> None:
             if rest:
                 raise BadValue('has something behind "memory:"', '"memory:"')
         case "sqlite":
-            if not rest.startswith("///") or not rest.strip("/"):
+            path = rest.removeprefix("///")
+            if path in {rest, "", "/", ":memory:"} or set(path) & {"?", "#"}:
                 raise BadValue(
                     "names no file",
-                    '"sqlite:///relative/path.db" or "sqlite:////absolute/path.db"',
+                    '"sqlite:///relative/path.db" or "sqlite:////absolute/path.db", without options',
                     'for a store in memory write "memory:"',
                 )
+        case "unix":
+            if not rest.startswith("///") or not rest.strip("/"):
+                raise BadValue("names no socket", '"unix:///path/to/socket"')
         case _:
-            if not rest.startswith("//") or not rest.strip("/"):
+            if not rest.startswith("//") or not rest[2:].rpartition("@")[2].strip("/"):
                 raise BadValue("names no host", f'"{scheme}://host:port"')
 
 
 def has_password(url: str) -> bool:
-    """Whether a store's address carries a password."""
-    authority = url.partition("://")[2].partition("/")[0]
-    user, at, _ = authority.rpartition("@")
-    return bool(at) and bool(user.partition(":")[2])
+    """Whether a store's address carries a password, before its host or as an option."""
+    address, _, query = url.partition("?")
+    user, at, _ = address.partition("://")[2].partition("/")[0].rpartition("@")
+    in_query = any(option.partition("=")[0] in {"password", "ssl_password"} for option in query.split("&"))
+    return in_query or (bool(at) and bool(user.partition(":")[2]))
 
 
 def read_audit_sink(value: object) -> str:

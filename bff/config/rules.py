@@ -176,7 +176,9 @@ def _trusted_proxies(settings: Settings) -> Iterator[Problem]:
 
 
 def _routes(settings: Settings) -> Iterator[Problem]:
-    prefix = settings.server.prefix
+    reserved = [settings.server.prefix]
+    if settings.server.management_listen == "same":
+        reserved.append("/health")
     first: dict[str, int] = {}
     for index, route in enumerate(settings.api):
         path = ("api", index, "path")
@@ -187,15 +189,16 @@ def _routes(settings: Settings) -> Iterator[Problem]:
                 BadValue(f"is also the path of route {other}", "one route a path", "merge the two, or remove one"),
             )
         first.setdefault(route.path, index)
-        if _is_within(route.path, prefix) or _is_within(prefix, route.path):
-            yield Problem(
-                (path, ("server", "prefix")),
-                BadValue(
-                    f"clashes with {quoted(prefix)}, where bff's own endpoints are",
-                    'a path beside it, such as "/api"',
-                    "or move bff's endpoints with server.prefix",
-                ),
-            )
+        for own in reserved:
+            if _is_within(route.path, own) or _is_within(own, route.path):
+                yield Problem(
+                    (path, ("server", "prefix"), ("server", "management_listen")),
+                    BadValue(
+                        f"clashes with {quoted(own)}, where bff's own endpoints are",
+                        'a path beside it, such as "/api"',
+                        "or move bff's endpoints with server.prefix or server.management_listen",
+                    ),
+                )
         yield from _route(settings, index, route)
 
 

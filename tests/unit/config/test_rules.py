@@ -137,7 +137,7 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             12,
             "api.1.path",
             'clashes with "/bff", where bff\'s own endpoints are',
-            "or move bff's endpoints with server.prefix",
+            "or move bff's endpoints with server.prefix or server.management_listen",
             id="a route on our prefix",
         ),
         pytest.param(
@@ -145,7 +145,7 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             12,
             "api.1.path",
             'clashes with "/bff", where bff\'s own endpoints are',
-            "or move bff's endpoints with server.prefix",
+            "or move bff's endpoints with server.prefix or server.management_listen",
             id="a route below our prefix",
         ),
         pytest.param(
@@ -153,8 +153,16 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             9,
             "api.0.path",
             'clashes with "/api/orders/bff", where bff\'s own endpoints are',
-            "or move bff's endpoints with server.prefix",
+            "or move bff's endpoints with server.prefix or server.management_listen",
             id="our prefix below a route",
+        ),
+        pytest.param(
+            with_lines('management_listen = "same"', table="server") + ROUTE.format("/health/api"),
+            14,
+            "api.1.path",
+            'clashes with "/health", where bff\'s own endpoints are',
+            "or move bff's endpoints with server.prefix or server.management_listen",
+            id="a route on the health endpoints",
         ),
         pytest.param(
             VALID + 'forward_cookies = ["theme", "__Host-bff"]\n',

@@ -8,6 +8,7 @@ import pytest
 from bff.config import addresses, choices, values
 from bff.config.settings import Csrf, TokenKind
 from bff.config.values import BadValue
+from bff.session.stores import open_store
 
 
 def refusal(read, value):
@@ -395,12 +396,14 @@ def test_cookie_names():
     "url",
     [
         "memory:", "sqlite:///x.db", "sqlite:////var/lib/x.db", "redis://localhost:6379/0",
-        "rediss://:pw@cache", "redis+sentinel://a:26379,b:26379/main", "redis+cluster://a",
+        "rediss://:pw@cache", "redis://cache?db=1&prefix=shop", "unix:///run/valkey.sock?db=0",
     ],
 )  # fmt: skip
 def test_store_addresses(url):
-    """Every kind of store has its scheme."""
+    """Every kind of store has its scheme, and what passes here can be opened."""
     choices.check_store_url(url)
+
+    open_store(url)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +418,17 @@ def test_store_addresses(url):
         ("memory://", 'has something behind "memory:"', ""),
         ("sqlite://x.db", "names no file", 'for a store in memory write "memory:"'),
         ("sqlite:///", "names no file", 'for a store in memory write "memory:"'),
+        ("sqlite:///:memory:", "names no file", 'for a store in memory write "memory:"'),
+        ("sqlite:///x.db?mode=ro", "names no file", 'for a store in memory write "memory:"'),
         ("redis:", "names no host", ""),
+        ("redis://:pw@", "names no host", ""),
+        ("redis://cache\n", "is no address of a store", ""),
+        ("unix:x.sock", "names no socket", ""),
+        (
+            "redis+sentinel://a,b/main",
+            "redis+sentinel is not available in this version",
+            "one Redis or Valkey, by redis:// or rediss://",
+        ),
         ("redis://", "names no host", ""),
     ],
 )
@@ -428,7 +441,8 @@ def test_passwords_in_store_addresses_are_seen():
     """Only an address with a password is a secret that should not stand in a file."""
     assert choices.has_password("redis://user:pw@host")
     assert choices.has_password("redis://:pw@host/0")
-    assert not choices.has_password("redis://user@host")
+    assert choices.has_password("unix:///run/x.sock?db=0&password=pw")
+    assert not choices.has_password("redis://user@host?db=1")
     assert not choices.has_password("redis://host/a:b@c")
     assert not choices.has_password("memory:")
 
