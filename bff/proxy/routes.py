@@ -31,6 +31,11 @@ class RouteTable:
         self._routes = {route.path.encode("ascii"): route for route in routes}
         self._depth = max((path.count(b"/") for path in self._routes), default=0)
 
+    @property
+    def paths(self) -> list[str]:
+        """The routes' paths."""
+        return [route.path for route in self._routes.values()]
+
     def match(self, raw_path: bytes) -> tuple[Route, str] | None:
         """Return the route and the rest of the path (empty, or with its leading slash), byte for byte.
 

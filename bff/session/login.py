@@ -43,10 +43,10 @@ class Redirect:
 class LoginFailed(CallbackRejected):
     """A login that ended badly, with what the page needs to offer another try."""
 
-    def __init__(self, cause: CallbackRejected, return_to: str, cookies: tuple[bytes, ...]) -> None:
+    def __init__(self, cause: CallbackRejected, return_to: str, cookie: bytes | None) -> None:
         super().__init__(cause.reason, cause.detail, status=cause.http_status)
         self.return_to = return_to
-        self.cookies = cookies
+        self.cookie = cookie  # ends the attempt
 
 
 class Login:
@@ -127,11 +127,11 @@ class Login:
             return await self._redeem(code, pending, now)
         except CallbackRejected as error:
             if pending is None:
-                raise LoginFailed(error, "/", ()) from error
-            ended = (self._attempts.deletion(pending.attempt.state),)
+                raise LoginFailed(error, "/", None) from error
+            ended = self._attempts.deletion(pending.attempt.state)
             self._emit("login.failed", {"reason": error.reason})
             if pending.silent and error.reason in _SILENT_NO:
-                return Redirect(pending.attempt.return_to, ended)
+                return Redirect(pending.attempt.return_to, (ended,))
             raise LoginFailed(error, pending.attempt.return_to, ended) from error
 
     async def _redeem(self, code: str, pending: PendingLogin, now: float) -> Redirect:

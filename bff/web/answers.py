@@ -41,15 +41,5 @@ def build_redirect(redirect: Redirect) -> ASGIResponse:
     )
 
 
-def build_html(status: int, body: bytes, policy: bytes, *, cookies: Sequence[bytes] = ()) -> ASGIResponse:
-    """Return a page."""
-    return ASGIResponse(
-        body=body,
-        status_code=status,
-        encoded_headers=[*_BASE, (b"content-security-policy", policy), *_set_cookies(cookies)],
-        media_type="text/html; charset=utf-8",
-    )
-
-
 def _set_cookies(cookies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return [(b"set-cookie", cookie) for cookie in cookies]

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.response.base import ASGIResponse
 
 from bff.errors import (
     BadRequest,
@@ -20,7 +19,6 @@ from bff.events import Emit
 from bff.http.problems import build_problem_response
 from bff.proxy.forwarded import new_request_id
 from bff.session.login import LoginFailed
-from bff.web.answers import build_html
 from bff.web.pages import CONTENT_SECURITY_POLICY, ErrorPage, build_error_page
 
 _BY_STATUS: Mapping[int, type[BffError]] = {
@@ -29,45 +27,48 @@ _BY_STATUS: Mapping[int, type[BffError]] = {
     405: MethodNotAllowed,
     413: BodyTooLarge,
 }
-Handler = Callable[[Request[Any, Any, Any], Exception], ASGIResponse]
+AnyRequest = Request[Any, Any, Any]
+Handlers = dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]]
 
 
-def build_exception_handlers(
-    prefix: str, cookie_deletion: bytes, emit: Emit
-) -> dict[type[Exception] | int, Handler]:
+def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) -> Handlers:
     """Return Litestar's table of exception handlers."""
     login_path = prefix + "/login"
 
-    def render(request: Request[Any, Any, Any], error: Exception) -> ASGIResponse:
+    def render(request: AnyRequest, error: Exception) -> Response[bytes]:
         request_id = new_request_id()
         problem = error if isinstance(error, BffError) else _translate(error)
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
-        status, headers, body = build_problem_response(problem, request_id)
-        if isinstance(problem, CookieUnreadable):
-            headers.append((b"set-cookie", cookie_deletion))
+        status, raw, body = build_problem_response(problem, request_id)
         if isinstance(problem, CallbackRejected):
             status = problem.http_status
-        if not _wants_page(request):
-            return ASGIResponse(
-                body=body, status_code=status, encoded_headers=headers, media_type="application/problem+json"
-            )
-        page = ErrorPage(
-            title=problem.title,
-            detail=problem.detail,
-            code=problem.code,
-            reason=problem.reason if isinstance(problem, CallbackRejected) else None,
-            request_id=request_id,
-            login_path=login_path,
-            return_to=problem.return_to if isinstance(problem, LoginFailed) else "/",
-        )
-        cookies = problem.cookies if isinstance(problem, LoginFailed) else ()
-        answer = build_html(status, build_error_page(page), CONTENT_SECURITY_POLICY, cookies=cookies)
-        if problem.retry_after is not None:
-            answer.encoded_headers.append((b"retry-after", b"%d" % problem.retry_after))
-        return answer
+        headers = {name.decode("ascii"): value.decode("ascii") for name, value in raw}
+        kind = headers.pop("content-type")
+        del headers["content-length"]
+        if isinstance(problem, CookieUnreadable):
+            headers["set-cookie"] = cookie_deletion.decode("ascii")
+        if isinstance(problem, LoginFailed) and problem.cookie is not None:
+            headers["set-cookie"] = problem.cookie.decode("ascii")
+        if _wants_page(request):
+            kind = "text/html; charset=utf-8"
+            headers["content-security-policy"] = CONTENT_SECURITY_POLICY.decode("ascii")
+            body = build_error_page(_describe(problem, request_id, login_path))
+        return Response(body, status_code=status, headers=headers, media_type=kind)
 
     return {BffError: render, HTTPException: render, Exception: render}
+
+
+def _describe(problem: BffError, request_id: str, login_path: str) -> ErrorPage:
+    return ErrorPage(
+        title=problem.title,
+        detail=problem.detail,
+        code=problem.code,
+        reason=problem.reason if isinstance(problem, CallbackRejected) else None,
+        request_id=request_id,
+        login_path=login_path,
+        return_to=problem.return_to if isinstance(problem, LoginFailed) else "/",
+    )
 
 
 def _translate(error: Exception) -> BffError:

@@ -1,0 +1,77 @@
+"""`bff run`: the server. granian supervises the workers; each worker is one process with one event loop."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from bff.config.settings import Settings
+
+_WORKER = "bff.cli.worker:build"
+_HEADER_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
+_BACKLOG = 2048
+
+
+def run(settings: Settings, config_path: Path) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        SystemExit: the address cannot be listened on.
+    """
+    listen = settings.server.listen
+    unix = listen.removeprefix("unix:") if listen.startswith("unix:") else None
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    if unix is None:
+        _check_free(host, int(port))
+    if not settings.server.management_listen.startswith(("same", "unix:")):
+        management_host, _, management_port = settings.server.management_listen.rpartition(":")
+        _check_free(management_host.strip("[]"), int(management_port))
+    # The workers are new processes: they read the same file again, with the same environment.
+    os.environ["BFF_CONFIG"] = str(config_path.absolute())
+    server = Server(
+        _WORKER,
+        address=host if unix is None else "127.0.0.1",
+        port=int(port) if unix is None else 0,
+        uds=Path(unix) if unix is not None else None,
+        interface=Interfaces.ASGI,
+        factory=True,
+        workers=settings.server.workers,
+        http=HTTPModes.auto,
+        websockets=True,
+        backlog=_BACKLOG,
+        backpressure=_BACKLOG,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADER_TIMEOUT, max_buffer_size=max(64 * 1024, 2 * settings.server.max_header_size)
+        ),
+        respawn_failed_workers=True,
+        respawn_interval=1.0,
+        workers_kill_timeout=max(1, int(settings.server.shutdown_timeout)),
+        log_enabled=settings.log.level == "debug",
+    )
+    sys.stderr.write(f"bff serves {settings.public_url} on {listen} with {settings.server.workers} worker(s)\n")
+    server.serve()
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raise `SystemExit` unless we can listen here alone.
+
+    Workers share the port (SO_REUSEPORT), so the kernel would let a second server in without a word.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    advice = "Stop what listens there, or change server.listen (or server.management_listen) in the configuration."
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}. {advice}") from error
+    with socket.socket(family) as probe:
+        probe.settimeout(0.5)
+        if probe.connect_ex((host if host not in {"0.0.0.0", "::"} else "localhost", port)) == 0:
+            raise SystemExit(f"cannot listen on {host}:{port}: another server answers there. {advice}")

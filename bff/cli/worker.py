@@ -1,0 +1,47 @@
+"""What runs in each worker process."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from granian.constants import Interfaces
+from granian.server.embed import Server as EmbeddedServer
+from litestar import Litestar
+
+from bff.app import Bff
+from bff.config import load_config
+from bff.observe.logs import configure_logs
+from bff.web.front_door import FrontDoor
+
+
+def build() -> FrontDoor:
+    """Return the worker's application. Reads the configuration that the parent process has checked."""
+    settings = load_config()
+    configure_logs(settings.log.level, settings.log.format.value)
+    bff = Bff(settings)
+    listen = settings.server.management_listen
+
+    @asynccontextmanager
+    async def management(_app: Litestar) -> AsyncIterator[None]:
+        host, _, port = listen.rpartition(":")
+        # Every worker listens here; the kernel hands a connection to one of them.
+        server = EmbeddedServer(
+            bff.management(),
+            address=host.strip("[]"),
+            port=int(port),
+            interface=Interfaces.ASGINL,
+            websockets=False,
+            log_enabled=False,
+        )
+        serving = asyncio.get_running_loop().create_task(server.serve(), name="management")
+        try:
+            yield
+        finally:
+            server.stop()  # type: ignore[no-untyped-call]
+            await asyncio.wait([serving], timeout=2.0)
+
+    app = bff.front_door([] if listen == "same" else [management])
+    gc.collect()
+    gc.freeze()  # what is loaded now lives as long as the process
+    return app

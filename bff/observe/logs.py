@@ -1,0 +1,65 @@
+"""Structured logs by structlog: JSON for machines, colour for people, and no secret in either."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_NAMES = re.compile(r"token|secret|cookie|password|authorization|verifier|assertion|\bcode\b", re.IGNORECASE)
+# Whatever looks like a JWT or like one of our envelopes, should it ever end up in a value.
+_SECRET_VALUES = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|[A-Za-z0-9_-]{64,}")
+_PLAIN_NAMES = frozenset({"event", "level", "timestamp", "code"})  # `code` is an error's stable name here
+_LOUD = {
+    "login.failed": logging.WARNING,
+    "access.denied": logging.WARNING,
+    "renewal.refused": logging.WARNING,
+    "renewal.postponed": logging.WARNING,
+    "store.push_lost": logging.WARNING,
+    "issuer.unavailable": logging.WARNING,
+    "tokens.revocation_failed": logging.WARNING,
+    "background.failed": logging.WARNING,
+    "background.crashed": logging.ERROR,
+    "request.crashed": logging.ERROR,
+    "session.unreadable": logging.WARNING,
+}
+
+
+def configure_logs(level: str, layout: str) -> None:
+    """Set structlog up for this process; `layout` is "json", "console" or "auto" (console on a terminal)."""
+    console = layout == "console" or (layout == "auto" and sys.stderr.isatty())
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if console
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            redact,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def emit_to_log(name: str, fields: Mapping[str, object]) -> None:
+    """Write an event as a log line."""
+    structlog.get_logger().log(_LOUD.get(name, logging.INFO), name, **fields)
+
+
+def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank every field that is named like a secret or looks like one."""
+    for name, value in event.items():
+        if name in _PLAIN_NAMES:
+            continue
+        if _SECRET_NAMES.search(name) and isinstance(value, str):
+            event[name] = "***"
+        elif isinstance(value, str):
+            event[name] = _SECRET_VALUES.sub("***", value)
+    return event

@@ -1,0 +1,94 @@
+"""The ASGI front door: API calls to the proxy, our endpoints to Litestar, everything else to the app's files."""
+
+from collections.abc import Awaitable, Callable
+
+from bff.errors import BffError, RouteNotFound
+from bff.events import Emit
+from bff.http.problems import build_problem_response
+from bff.http.targets import check_query, check_target
+from bff.proxy.api import ApiProxy, HeaderLimits
+from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.forwarded import new_request_id
+from bff.proxy.front import Front
+from bff.proxy.head import read_head
+from bff.proxy.routes import Route, RouteTable
+from bff.web.spa import SpaFiles
+
+Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class FrontDoor:
+    """The application. It sees the raw path, which no framework has touched."""
+
+    def __init__(
+        self,
+        *,
+        control: Asgi,
+        control_prefixes: tuple[str, ...],
+        routes: RouteTable,
+        api: ApiProxy,
+        front: Front,
+        limits: HeaderLimits,
+        emit: Emit,
+        files: SpaFiles | None = None,
+        dev_server: Route | None = None,
+    ) -> None:
+        self._control = control
+        self._control_prefixes = tuple(prefix.encode("ascii") for prefix in control_prefixes)
+        self._routes = routes
+        self._api = api
+        self._front = front
+        self._limits = limits
+        self._emit = emit
+        self._files = files
+        self._dev_server = dev_server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection or the life cycle."""
+        if scope["type"] == "http":
+            found = self._routes.match(scope["raw_path"])
+            if found is not None:
+                await self._api(scope, receive, send, *found)
+            else:
+                await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._control(scope, receive, send)
+        else:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "WebSockets are not served here"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        request_id = new_request_id()
+        started = False
+
+        async def watched(message: object) -> None:
+            nonlocal started
+            started = True
+            await send(message)  # type: ignore[arg-type]
+
+        try:
+            check_target(path)
+            check_query(scope["query_string"])
+            if any(path == prefix or path.startswith(prefix + b"/") for prefix in self._control_prefixes):
+                await self._control(scope, receive, send)
+                return
+            head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
+            self._front.check_peer(scope["client"], head)
+            if self._files is not None:
+                await self._files(scope, watched, request_id)
+            elif self._dev_server is not None:
+                await self._api(scope, receive, send, self._dev_server, path.decode("latin-1"))
+            else:
+                raise RouteNotFound
+        except BffError as error:
+            await self._refuse(send, error, request_id)
+        except OSError as error:  # a file that went away or cannot be read
+            self._emit("spa.unreadable", {"error": type(error).__name__, "request_id": request_id})
+            if not started:
+                await self._refuse(send, RouteNotFound(), request_id)
+
+    async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
+        status, headers, body = build_problem_response(error, request_id)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,57 @@
+"""For operators, on a listener of its own: is this worker alive, and can it serve?"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Router, get
+from litestar.response.base import ASGIResponse
+
+from bff.errors import SessionStoreUnavailable
+from bff.web.answers import build_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a worker feels. The issuer's absence does not make it unready: whoever is signed in can go on."""
+
+    ping_store: Callable[[], Awaitable[None]]
+    pushes_arrive: Callable[[], bool]
+    issuer_ready: Callable[[], bool]
+    issuer_error: Callable[[], str | None]
+    is_draining: Callable[[], bool]
+    version: str
+
+    async def check(self) -> tuple[bool, Mapping[str, Any]]:
+        """Return whether requests should be sent here, and the reasons."""
+        store = "ok"
+        try:
+            await self.ping_store()
+        except SessionStoreUnavailable as error:
+            store = error.detail
+        issuer = "ok" if self.issuer_ready() else self.issuer_error() or "discovery has not answered yet"
+        ready = store == "ok" and not self.is_draining()
+        degraded = issuer != "ok" or not self.pushes_arrive()
+        return ready, {
+            "status": ("degraded" if degraded else "ready") if ready else "unready",
+            "store": store,
+            "store_pushes": "ok" if self.pushes_arrive() else "interrupted: every request reads the store",
+            "issuer": issuer,
+            "draining": self.is_draining(),
+            "version": self.version,
+        }
+
+
+def build_health_router(health: Health) -> Router:
+    """Return `/health/live` and `/health/ready`."""
+
+    @get("/live")
+    async def live() -> ASGIResponse:
+        return build_answer(200, {"status": "alive", "version": health.version})
+
+    @get("/ready")
+    async def ready() -> ASGIResponse:
+        is_ready, report = await health.check()
+        return build_answer(200 if is_ready else 503, report)
+
+    return Router(path="/health", route_handlers=[live, ready])
