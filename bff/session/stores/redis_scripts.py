@@ -125,7 +125,7 @@ local held = redis.call('HMGET', KEYS[1], 'owner', 'fence', 'until')
 local now, ends, fence = tonumber(ARGV[2]), ARGV[3], held[2]
 if held[1] and tonumber(held[3]) > now then
   if held[1] ~= ARGV[1] then return false end
-  
+  if tonumber(held[3]) > tonumber(ends) then ends = held[3] end
 else
   fence = redis.call('INCR', KEYS[2])
 end

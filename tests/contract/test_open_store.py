@@ -1,0 +1,82 @@
+"""Which URLs name a store, and what is said about those that do not."""
+
+from pathlib import Path
+
+import pytest
+
+from bff.session.records import Store
+from bff.session.stores import open_store
+from bff.session.stores.memory import MemoryStore
+from bff.session.stores.redis import RedisStore
+from bff.session.stores.sqlite import SqliteStore
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("memory:", MemoryStore),
+        ("memory://", MemoryStore),
+        ("sqlite:///bff-sessions.db", SqliteStore),
+        ("sqlite:////var/lib/bff/sessions.db", SqliteStore),
+        ("redis://", RedisStore),
+        ("redis://user:p%40ss@redis.internal:6380/2?prefix=shop", RedisStore),
+        ("rediss://redis.internal?ssl_cert_reqs=required&ssl_check_hostname=true", RedisStore),
+        ("unix:///run/valkey.sock?db=1&prefix=shop_2", RedisStore),
+    ],
+)
+def test_the_scheme_chooses_the_store(url: str, kind: type[Store]) -> None:
+    """Nothing is opened yet, so nothing needs to be there."""
+    assert kind is type(open_store(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "no session store is called ''"),
+        ("postgres://db/sessions", "no session store is called 'postgres'"),
+        ("redis+sentinel://a,b/0", "no session store is called 'redis+sentinel'"),
+        ("bff-sessions.db", "expected memory:, sqlite:///file.db"),
+        ("sqlite://bff-sessions.db", "a SQLite store is sqlite:///file.db"),
+        ("sqlite:bff-sessions.db", "a SQLite store is sqlite:///file.db"),
+        ("sqlite:///", "a SQLite store is sqlite:///file.db"),
+        ("sqlite:///:memory:", "write memory:"),
+        ("sqlite:///a.db?mode=ro", "without options"),
+        ("redis://:hunter2@host/0?decode_responses=true", "unknown option 'decode_responses'"),
+        ("redis://:hunter2@host/0?prefix=a:b", "the store's prefix"),
+        ("redis://:hunter2@host/0?prefix=", "the store's prefix"),
+        ("redis://:hunter2@host:port/0", "is not one that Redis can be reached at"),
+        ("redis://:hunter2@host/0?db=one", "is not one that Redis can be reached at"),
+    ],
+)
+def test_another_url_is_refused_with_what_was_expected(url: str, said: str) -> None:
+    """The message helps, and never repeats a password."""
+    with pytest.raises(ValueError, match=r".") as refused:
+        open_store(url)
+
+    assert said in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+async def test_prefixes_keep_deployments_apart(valkey_url: str) -> None:
+    """Two deployments share one server without seeing each other's names."""
+    shop, desk = open_store(f"{valkey_url}?prefix=shop"), open_store(f"{valkey_url}?prefix=desk")
+
+    assert await shop.remember(b"name", 0.0, 60.0)
+    assert await desk.recall(b"name", 0.0) is None
+    assert await desk.remember(b"name", 0.0, 60.0)
+    await shop.close()
+    await desk.close()
+
+
+async def test_a_relative_path_is_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SQLAlchemy's URLs have it: three slashes relative, four absolute."""
+    monkeypatch.chdir(tmp_path)
+    relative, absolute = open_store("sqlite:///sessions.db"), open_store(f"sqlite:///{tmp_path}/sessions.db")
+
+    assert await relative.remember(b"name", 0.0, 60.0, 7.0)
+    assert 7.0 == await absolute.recall(b"name", 0.0)
+    await relative.close()
+    await absolute.close()
