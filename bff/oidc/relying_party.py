@@ -122,7 +122,8 @@ class RelyingParty:
         """Turn the code of a checked callback into tokens that belong to this attempt (RFC 6749 §4.1.3).
 
         Raises `GrantRejected`, `TokenRejected` (with `token` and `reason` as members) or `IssuerUnavailable`;
-        `CallbackRejected` when the attempt was begun at another issuer. No token is used before all have passed.
+        `CallbackRejected` when the code or the attempt is not of this login: `issuer_mismatch`, `nonce_mismatch`,
+        `nonce_missing`. No token is used before all have passed.
         """
         if attempt.issuer != self.client.issuer:  # RFC 9700 §4.4.2: never show one issuer another one's code
             raise CallbackRejected("issuer_mismatch")

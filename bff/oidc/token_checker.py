@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bff.errors import LogoutTokenRejected, TokenRejected
+from bff.errors import CallbackRejected, LogoutTokenRejected, TokenRejected
 from bff.oidc import access_token as access_tokens
 from bff.oidc import id_token as id_tokens
 from bff.oidc import logout_token as logout_tokens
@@ -17,6 +17,8 @@ from bff.oidc.logout_token import LogoutNotice
 from bff.oidc.quirks import Quirks
 from bff.oidc.rules import TokenRules
 from bff.oidc.token_response import TokenResponse, rejected
+
+_NOT_OUR_LOGIN = frozenset({"nonce_missing", "nonce_mismatch"})
 
 
 class TokenChecker:
@@ -39,7 +41,11 @@ class TokenChecker:
         self._on_event = on_event
 
     async def login_claims(self, raw: str, attempt: LoginAttempt, access_token: str) -> Mapping[str, Any]:
-        """Return the claims of the ID token that ends a login. Raises `TokenRejected`."""
+        """Return the claims of the ID token that ends a login.
+
+        Raises `CallbackRejected` when it belongs to another attempt: then the code was not this browser's, and the
+        issuer is not to blame. Raises `TokenRejected` for any other fault.
+        """
         try:
             token = await self._signed_id_token(raw)
             return id_tokens.check_login_id_token(
@@ -52,6 +58,8 @@ class TokenChecker:
                 now=self._clock(),
             )
         except TokenFault as fault:
+            if fault.reason in _NOT_OUR_LOGIN:
+                raise CallbackRejected(fault.reason) from fault
             raise rejected("id_token", fault.reason) from fault
 
     async def renewed_claims(
