@@ -164,6 +164,18 @@ class MisdirectedRequest(BffError):
     default_detail = "This server does not answer for that host name. Check public_url and the proxy's Host header."
 
 
+class TooManyRequests(BffError):
+    """A limit on how much one session may do at once."""
+
+    code = "too_many_requests"
+    status = 429
+    title = "Too many at once"
+    default_detail = "This session has too many of these open at once. Close some and try again."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
 class UpstreamUnreachable(BffError):
     """No answer could be had from the API."""
 
@@ -204,6 +216,17 @@ class IssuerUnavailable(BffError):
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
         super().__init__(detail, retry_after=retry_after)
+
+
+class RenewalUnchecked(IssuerUnavailable):
+    """A renewal came, and cannot be checked for lack of the issuer's keys.
+
+    The old refresh token may be spent by now, so the new one must be kept; nothing else of the answer is used.
+    """
+
+    def __init__(self, refresh_token: str | None) -> None:
+        super().__init__()
+        self.refresh_token = refresh_token
 
 
 # ── what the issuer's answers may be ─────────────────────────────────────────────────────────────────────

@@ -1,10 +1,25 @@
 """A session in a worker's memory."""
 
+import enum
+from collections.abc import Callable
+
 from bff.oidc.token_set import TokenSet
 from bff.session.freshness import Freshness, RenewalTimes, freshness, renewal_times
 from bff.session.principal import Principal
 from bff.session.session import Session
 from bff.session.ticket import Ticket
+
+
+class News(enum.StrEnum):
+    """What a page can be told about its session."""
+
+    ENDED = "session-ended"
+    EXTENDED = "session-extended"
+    CLAIMS_CHANGED = "claims-changed"
+    EXPIRING = "expiring"
+
+
+Watcher = Callable[[News], None]
 
 
 class LiveSession:
@@ -28,6 +43,7 @@ class LiveSession:
         "times",
         "touch_at",
         "version",
+        "watchers",
     )
 
     def __init__(self, ticket: Ticket, key: bytes, renew_ahead: float) -> None:
@@ -38,6 +54,7 @@ class LiveSession:
         self.retry_at = 0.0  # not before this are renewals tried again
         self.touch_at = 0.0  # from when the next use is written to the store
         self.checked_until = 0.0  # until when the store need not be asked
+        self.watchers: set[Watcher] = set()  # pages that want to hear of it
 
     session: Session
     principal: Principal
@@ -48,6 +65,8 @@ class LiveSession:
 
     def adopt(self, session: Session, version: int) -> None:
         """Take on a newer view."""
+        if self.watchers and session.principal != self.principal:
+            self.tell(News.CLAIMS_CHANGED)
         self.session = session
         self.principal = session.principal
         self.version = version
@@ -57,6 +76,11 @@ class LiveSession:
         self.times: RenewalTimes = renewal_times(session.tokens, self.renew_ahead, jitter)
         self.failures = 0
         self.retry_at = 0.0
+
+    def tell(self, news: News) -> None:
+        """Let the pages that watch know."""
+        for watcher in tuple(self.watchers):
+            watcher(news)
 
     def freshness(self, now: float) -> Freshness:
         """What the tokens are good for."""

@@ -9,12 +9,14 @@ import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from bff.errors import (
     BffError,
     GrantRejected,
     IssuerUnavailable,
+    RenewalUnchecked,
     SessionExpired,
     SessionStoreUnavailable,
     TokenRejected,
@@ -126,7 +128,7 @@ class Renewer:
             async with self._prolonged(live.key):
                 grant = await self._ask_issuer(live)
                 if grant is not None:
-                    await self._write(live, live.session.renewed(grant, self._principal_of(grant)))
+                    await self._write(live, self._apply(live, grant))
         finally:
             await self._release(live.key)
 
@@ -186,6 +188,11 @@ class Renewer:
                 return None
             await self._end(live, "renewal_refused", error.error)
             raise SessionExpired(reason="renewal_refused") from error
+        except RenewalUnchecked as error:
+            if error.refresh_token is not None and error.refresh_token != session.tokens.refresh_token:
+                tokens = replace(session.tokens, refresh_token=error.refresh_token)
+                await self._write(live, replace(live.session, tokens=tokens))
+            raise
         except TokenRejected as error:
             await self._end(live, "token_rejected", error.code)
             raise SessionExpired(reason="token_rejected") from error
@@ -213,6 +220,14 @@ class Renewer:
                 "retry_in": round(live.retry_at - self._clock(), 1),
             },
         )
+
+    def _apply(self, live: LiveSession, grant: Grant) -> Session:
+        try:
+            principal = self._principal_of(grant)
+        except Exception as error:  # noqa: BLE001 -- a mapping of the operator's own must not cost the refresh token
+            self._emit("principal.failed", {"session": live.session.handle, "error": type(error).__name__})
+            principal = live.principal
+        return live.session.renewed(grant, principal)
 
     # ── the write ───────────────────────────────────────────────────────────────────────────────────────
 

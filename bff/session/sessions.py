@@ -13,7 +13,7 @@ from bff.events import Emit
 from bff.oidc.grant import Grant
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
-from bff.session.live import LiveSession
+from bff.session.live import LiveSession, News
 from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
 from bff.session.revocation import Revocations
@@ -128,6 +128,7 @@ class Sessions:
         if now >= live.touch_at:
             live.touch_at = now + self.limits.touch_interval
             self._background.start(self._store.touch(live.key, live.idle_expires_at), "slide-session")
+            live.tell(News.EXTENDED)
 
     async def reload(self, live: LiveSession, now: float) -> StoredSession | Ended | None:
         """Read a session again and take on what is newer."""
@@ -214,6 +215,7 @@ class Sessions:
         live = self._by_key.pop(key, None)
         if live is not None:
             live.checked_until = 0.0  # makes `peek` refuse it wherever it is still listed
+            live.tell(News.ENDED)
 
     def _on_change(self, change: Change) -> None:
         live = self._by_key.get(change.key)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
-from litestar import Request, Router, get, post
+from litestar import Request, Router, asgi, get, post
 from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
 
 from bff.errors import BadRequest, CookieUnreadable, IssuerUnavailable, SessionExpired, SessionRequired
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
@@ -21,6 +22,7 @@ from bff.session.logout import Logout
 from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Sessions
 from bff.web.answers import build_answer, build_redirect
+from bff.web.events import EventStream
 from bff.web.navigation import check_navigation
 
 AnyRequest = Request[Any, Any, State]
@@ -91,9 +93,18 @@ class Endpoints:
             await flows.logout.by_issuer(await _logout_token(request))
             return build_answer(200, None)
 
+        @asgi("/events")
+        async def events(scope: Scope, receive: Receive, send: Send) -> None:
+            request: AnyRequest = Request(scope)
+            head = flows.read(request)
+            # EventSource sends no header of ours; Fetch Metadata or Origin must vouch for the page instead.
+            flows.check_script(head, request.method, mode="origin")
+            live = await flows.signed_in(head)
+            await EventStream(flows.sessions, flows.clock)(live, receive, send)
+
         return Router(
             path=self.prefix,
-            route_handlers=[login, callback, user, logout, logout_by_script, backchannel_logout],
+            route_handlers=[login, callback, user, events, logout, logout_by_script, backchannel_logout],
         )
 
     def read(self, request: AnyRequest) -> RequestHead:
@@ -104,10 +115,10 @@ class Endpoints:
         self.front.check_peer(request.scope["client"], head)
         return head
 
-    def check_script(self, head: RequestHead, method: str) -> None:
+    def check_script(self, head: RequestHead, method: str, *, mode: str = "header") -> None:
         """Hold a call to our own pages' script."""
         check_same_origin(
-            mode="header",
+            mode=mode,
             method=method,
             own_origin=self.own_origin,
             origin=head.origin,
@@ -115,19 +126,27 @@ class Endpoints:
             has_header=head.csrf,
         )
 
+    async def signed_in(self, head: RequestHead) -> LiveSession:
+        """Return the caller's session.
+
+        Raises:
+            SessionRequired, CookieUnreadable, SessionExpired: there is none.
+        """
+        live = await self.sessions.resolve(read_cookie(head.cookies, self.cookie.name))
+        if isinstance(live, LiveSession):
+            return live
+        if isinstance(live, Gone):
+            raise SessionExpired(reason=live.reason)
+        raise CookieUnreadable if has_cookie(head.cookies, self.cookie.name) else SessionRequired
+
     async def user(self, head: RequestHead, *, slide: bool) -> ASGIResponse:
         """Say who is signed in; renew what is due, so that this answer and the API's agree."""
-        cookie = read_cookie(head.cookies, self.cookie.name)
-        live = await self.sessions.resolve(cookie)
-        if not isinstance(live, LiveSession):
-            if isinstance(live, Gone):
-                raise SessionExpired(reason=live.reason)
-            came = has_cookie(head.cookies, self.cookie.name)
-            raise CookieUnreadable if came else SessionRequired
+        live = await self.signed_in(head)
         now = self.clock()
         await self._ensure_usable(live, now)
         if slide:
             self.sessions.slide(live, now)
+        cookie = read_cookie(head.cookies, self.cookie.name)
         resealed = self.sessions.reseal(live, cookie, now) if cookie is not None and slide else None
         cookies = (self.cookie.set(resealed),) if resealed is not None else ()
         return build_answer(200, build_user(live, self.user_claims, self.prefix, now), cookies=cookies)
