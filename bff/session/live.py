@@ -19,6 +19,8 @@ class News(enum.StrEnum):
     EXPIRING = "expiring"
 
 
+# Claims that every renewal changes without anything having happened to the user.
+_PASSING = frozenset({"iat", "exp", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "auth_time", "sid"})
 Watcher = Callable[[News], None]
 
 
@@ -65,7 +67,7 @@ class LiveSession:
 
     def adopt(self, session: Session, version: int) -> None:
         """Take on a newer view."""
-        if self.watchers and session.principal != self.principal:
+        if self.watchers and _lasting(session.principal) != _lasting(self.principal):
             self.tell(News.CLAIMS_CHANGED)
         self.session = session
         self.principal = session.principal
@@ -90,3 +92,8 @@ class LiveSession:
     def tokens(self) -> TokenSet:
         """The current token set."""
         return self.session.tokens
+
+
+def _lasting(principal: Principal) -> tuple[frozenset[str], dict[str, object]]:
+    claims = {name: value for name, value in principal.claims.items() if name not in _PASSING}
+    return principal.roles, claims
