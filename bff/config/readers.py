@@ -14,6 +14,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "size": values.read_size,
         "count": values.read_count,
         "token": values.read_token,
+        "header value": values.read_header_value,
         "network": values.read_network,
         "origin": addresses.read_origin,
         "issuer": addresses.read_issuer,

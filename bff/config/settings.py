@@ -218,7 +218,7 @@ class SpaSettings:
 
     directory: str | None = None
     upstream: UpstreamUrl | None = None
-    content_security_policy: str | None = None  # None: the strict default
+    content_security_policy: Annotated[str, "header value"] | None = None  # None: the strict default
 
 
 @dataclass(frozen=True, slots=True)

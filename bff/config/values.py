@@ -183,3 +183,11 @@ def read_token(value: object) -> str:
     if not _TOKEN.fullmatch(text):
         raise BadValue("holds characters that a name cannot hold", "letters, digits and !#$%&'*+-.^_`|~")
     return text
+
+
+def read_header_value(value: object) -> str:
+    """The value of a header field: printable ASCII, for anything else is read in several ways (RFC 9110 §5.5)."""
+    text = read_text(value, "the value of a header")
+    if not text.isascii():
+        raise BadValue("holds characters that a header should not hold", "ASCII characters")
+    return text

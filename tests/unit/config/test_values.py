@@ -142,6 +142,13 @@ def test_tokens():
     assert ("holds characters that a name cannot hold", "") == refusal(values.read_token, "a b")
 
 
+def test_header_values():
+    """RFC 9110 §5.5: a header's value is ASCII, on one line."""
+    assert "default-src 'self'" == values.read_header_value("default-src 'self'")
+    assert "holds characters that a header should not hold" == refusal(values.read_header_value, "é")[0]
+    assert "holds control characters" == refusal(values.read_header_value, "a\r\nb: c")[0]
+
+
 def test_quoted_text_is_escaped_and_cut():
     """What is shown of a value cannot break a terminal line, nor fill it."""
     assert '"\\u001b[31m"' == values.quoted("\x1b[31m")

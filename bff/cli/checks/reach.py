@@ -1,0 +1,116 @@
+"""Reaching the store and the upstreams, and looking at the page's directory."""
+
+import asyncio
+import os
+import socket
+import ssl
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from bff.cli.checks.outcome import Outcome, Status
+from bff.config.addresses import DEFAULT_PORTS, is_loopback
+from bff.config.settings import Settings
+from bff.errors import SessionStoreUnavailable
+from bff.session.stores import open_store
+
+
+async def check_store(settings: Settings) -> list[Outcome]:
+    """Open the store and have it answer. A SQLite file that is not there yet is not made: that is for bff's own user."""
+    url = settings.session.store.reveal()
+    kind = url.partition(":")[0]
+    if kind == "sqlite" and not (file := Path(url.removeprefix("sqlite:///"))).exists():
+        return [_future_file(file)]
+    advice = f"see that session.store is right, that the {kind} store runs, and that this user may use it"
+    try:
+        store = open_store(url, timeout=settings.session.store_timeout)
+        try:
+            await store.open()
+            await store.ping()
+        finally:
+            await store.close()
+    except SessionStoreUnavailable as error:
+        return [Outcome(Status.FAIL, "store", f"the {kind} store does not answer: {error.detail}", advice)]
+    except ValueError as error:
+        return [Outcome(Status.FAIL, "store", str(error), "mend session.store")]
+    return [Outcome(Status.OK, "store", f"the {kind} store answers")]
+
+
+def _future_file(file: Path) -> Outcome:
+    directory = file.parent
+    if directory.is_dir() and os.access(directory, os.W_OK):
+        return Outcome(Status.OK, "store", f"{file} will be made at the first start")
+    what = "cannot be written by this user" if directory.is_dir() else "does not exist"
+    return Outcome(Status.FAIL, "store", f"{directory} {what}", "make it, for the user that bff runs as")
+
+
+async def check_upstreams(settings: Settings) -> list[Outcome]:
+    """Connect to each upstream once, with TLS where it is https. Nothing is sent."""
+    wanted: dict[tuple[str, int, bool], tuple[SplitResult, float]] = {}
+    for api in settings.api:
+        _want(wanted, api.upstream, api.connect_timeout)
+    if settings.spa is not None and settings.spa.upstream is not None:
+        _want(wanted, settings.spa.upstream, 5.0)
+    found = await asyncio.gather(*(_connect(*target, *how) for target, how in wanted.items()))
+    return [outcome for outcomes in found for outcome in outcomes]
+
+
+def _want(wanted: dict[tuple[str, int, bool], tuple[SplitResult, float]], upstream: str, timeout: float) -> None:
+    url = urlsplit(upstream)
+    target = (url.hostname or "", url.port or DEFAULT_PORTS[url.scheme], url.scheme == "https")
+    wanted.setdefault(target, (url, timeout))
+
+
+async def _connect(host: str, port: int, tls: bool, url: SplitResult, timeout: float) -> list[Outcome]:  # noqa: ASYNC109
+    where = f"{url.scheme}://{url.netloc}"
+    context = ssl.create_default_context() if tls else None
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except TimeoutError:
+        return [
+            _unreached(
+                where, f"does not answer within {timeout:g} s", "see that it runs and no firewall is between"
+            )
+        ]
+    except ssl.SSLCertVerificationError as error:
+        advice = "have it present a certificate for this name that this machine trusts"
+        return [_unreached(where, f"has a bad certificate: {error.verify_message}", advice)]
+    except ssl.SSLError as error:
+        return [_unreached(where, f"does not speak TLS: {error.reason}", "see whether it is http, not https")]
+    except socket.gaierror:
+        return [_unreached(where, "has a host name that cannot be resolved", "see that `upstream` is right")]
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        return [_unreached(where, f"cannot be reached: {reason}", "see that it runs, and that `upstream` is right")]
+    writer.transport.abort()  # nothing was sent, so there is nothing to finish
+    outcomes = [Outcome(Status.OK, "upstream", f"{where} can be reached")]
+    if not tls and not is_loopback(url):
+        outcomes.append(
+            Outcome(
+                Status.WARN,
+                "upstream",
+                f"{where} is plain http: users' access tokens cross the network in clear",
+                "use https, or keep that network to yourself (RFC 9700 §2.6)",
+            )
+        )
+    return outcomes
+
+
+def _unreached(where: str, what: str, advice: str) -> Outcome:
+    return Outcome(Status.FAIL, "upstream", f"{where} {what}", advice)
+
+
+def check_page(settings: Settings) -> list[Outcome]:
+    """Whether there is a page to serve."""
+    if settings.spa is None or settings.spa.directory is None:
+        return []
+    directory = Path(settings.spa.directory)
+    if not directory.is_dir():
+        return [
+            Outcome(Status.FAIL, "page", f"{directory} is no directory", "build the page, or mend spa.directory")
+        ]
+    if not (directory / "index.html").is_file():
+        return [
+            Outcome(Status.FAIL, "page", f"{directory} has no index.html", "build the page, or mend spa.directory")
+        ]
+    return [Outcome(Status.OK, "page", f"{directory} has an index.html")]
