@@ -1,4 +1,4 @@
-"""The issuer: what its discovery document, its keys and its clock mean for us. Pure; `reach_issuer` does the asking."""
+"""What the issuer's discovery document, keys and clock mean for us. Pure; `reach_issuer` does the asking."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -80,7 +80,7 @@ def _pkce(metadata: Metadata) -> Outcome:
         Status.WARN,
         "issuer",
         "does not say that it supports PKCE with S256",
-        "see that it does, and demand it for this client (RFC 9700 §2.1.1); state and nonce protect logins meanwhile",
+        "see that it does, and demand it for this client (RFC 9700 §2.1.1); meanwhile state and nonce protect",
     )
 
 

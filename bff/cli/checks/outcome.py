@@ -32,7 +32,9 @@ class Outcome:
 
     def __str__(self) -> str:
         advice = f" → {self.advice}" if self.advice else ""
-        return f"{self.status:<4}  {self.check}: {self.message}{advice}"
+        line = f"{self.status:<4}  {self.check}: {self.message}{advice}"
+        # Parts of it may come from the issuer: nothing in it may steer a terminal.
+        return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def outcome_of(finding: Finding) -> Outcome:

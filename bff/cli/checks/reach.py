@@ -15,7 +15,7 @@ from bff.session.stores import open_store
 
 
 async def check_store(settings: Settings) -> list[Outcome]:
-    """Open the store and have it answer. A SQLite file that is not there yet is not made: that is for bff's own user."""
+    """Open the store and have it answer. A missing SQLite file is not made: its owner must be the server's user."""
     url = settings.session.store.reveal()
     kind = url.partition(":")[0]
     if kind == "sqlite" and not (file := Path(url.removeprefix("sqlite:///"))).exists():
@@ -80,7 +80,7 @@ async def _connect(host: str, port: int, tls: bool, url: SplitResult, timeout: f
     except socket.gaierror:
         return [_unreached(where, "has a host name that cannot be resolved", "see that `upstream` is right")]
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
+        reason = os.strerror(error.errno).lower() if error.errno else "no address of it answers"
         return [_unreached(where, f"cannot be reached: {reason}", "see that it runs, and that `upstream` is right")]
     writer.transport.abort()  # nothing was sent, so there is nothing to finish
     outcomes = [Outcome(Status.OK, "upstream", f"{where} can be reached")]

@@ -45,7 +45,7 @@ async def check_issuer(settings: Settings) -> list[Outcome]:
 
 
 async def check_clock(settings: Settings) -> list[Outcome]:
-    """The Date header of the issuer against our clock. Says nothing when there is none: discovery tells the reason."""
+    """The issuer's Date header against our clock. Silent when there is none: discovery tells the reason."""
     url = discovery_url(settings.oidc.issuer)
     ahead = await asyncio.to_thread(_seconds_ahead, url, settings.oidc.timeout)
     return [] if ahead is None else [assess_clock(ahead, settings)]
