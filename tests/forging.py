@@ -89,22 +89,19 @@ class Key:
         return _sign(self, message)
 
 
-@functools.cache
 def rsa_key(number: int = 0, bits: int = 2048) -> Key:
     """Return an RSA key, the same for the same number: making one takes a tenth of a second."""
-    return Key(rsa.generate_private_key(public_exponent=65537, key_size=bits), "RS256", f"rsa-{bits}-{number}")
+    return _key("RS256", number, bits)
 
 
-@functools.cache
 def ec_key(number: int = 0, alg: str = "ES256") -> Key:
     """Return an elliptic curve key, the same for the same number."""
-    return Key(ec.generate_private_key(_CURVES[alg][0]), alg, f"{alg.lower()}-{number}")
+    return _key(alg, number, 0)
 
 
-@functools.cache
 def ed_key(number: int = 0) -> Key:
     """Return an Ed25519 key, the same for the same number."""
-    return Key(ed25519.Ed25519PrivateKey.generate(), "EdDSA", f"ed-{number}")
+    return _key("EdDSA", number, 0)
 
 
 def forge(header: Mapping[str, Any] | bytes, claims: Mapping[str, Any] | bytes, key: Key) -> str:
@@ -141,6 +138,16 @@ def at_hash(access_token: str, alg: str) -> str:
     name = "sha512" if alg == "EdDSA" else f"sha{alg[-3:]}"
     digest = hashlib.new(name, access_token.encode("ascii")).digest()
     return b64url(digest[: len(digest) // 2])
+
+
+@functools.cache
+def _key(alg: str, number: int, bits: int) -> Key:
+    kid = f"{alg.lower()}-{number}"
+    if alg == "RS256":
+        return Key(rsa.generate_private_key(public_exponent=65537, key_size=bits), alg, kid)
+    if alg == "EdDSA":
+        return Key(ed25519.Ed25519PrivateKey.generate(), alg, kid)
+    return Key(ec.generate_private_key(_CURVES[alg][0]), alg, kid)
 
 
 def _json(value: Mapping[str, Any] | bytes) -> bytes:

@@ -82,7 +82,7 @@ class KeyCache:
         and not within the cool-down. Raises `TokenFault`, or `IssuerUnavailable` when keys cannot be had now.
         """
         await self.ensure()
-        known = is_known(self._keys, token.alg, token.kid)
+        known = is_known(self._keys, token.kid)
         try:
             check_signature(token, select_keys(self._keys, token.alg, token.kid), require)
         except TokenFault as fault:
@@ -111,7 +111,7 @@ class KeyCache:
             raise TokenFault("unknown_key")  # fail closed, and let whoever posted it come again
         gate.opens_at = max(gate.opens_at, now + COOL_DOWN)
         await self._flight.join()
-        if token.kid is not None and not is_known(self._keys, token.alg, token.kid):
+        if token.kid is not None and not is_known(self._keys, token.kid):
             gate.misses[token.kid] = True
 
     async def _fetch(self) -> None:
