@@ -14,7 +14,7 @@ COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("bff", cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bff")
 def main() -> None:
     """A backend-for-frontend: OpenID Connect login, server-side tokens and a governed API proxy.

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from bff.cli.init_template import KEY_FILE, PROVIDERS, Answers, build_config, next_steps
+from bff.config import ConfigError
 from bff.config.addresses import read_issuer, read_origin, read_upstream
 from bff.config.key_file import create_key_file, rotate_key_file
 from bff.config.values import BadValue, read_text
@@ -36,7 +37,7 @@ def init(
     force: bool,
 ) -> None:
     """Write a commented bff.toml and a key file. Asks for what is missing when there is a terminal to ask at."""
-    asking = sys.stdin.isatty()
+    asking = is_interactive()
     if provider is None:
         choices = click.Choice(list(PROVIDERS))
         provider = click.prompt("Provider", type=choices, default="generic") if asking else "generic"
@@ -53,6 +54,11 @@ def init(
     answers = Answers(provider, **{key: _answer(key, *parts) for key, parts in given.items()})
     _write(output, build_config(answers), force=force)
     click.echo(next_steps(answers, str(output)))
+
+
+def is_interactive() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def _answer(key: str, value: str | None, question: str, read: Callable[[object], str]) -> str:
@@ -88,6 +94,9 @@ def _write(output: Path, text: str, *, force: bool) -> None:
             told = f"wrote {key_file} (a secret: readable by you alone, not for version control)"
         with output.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
+    except ConfigError as error:
+        told = "\n".join(map(str, error.findings))
+        raise click.ClickException(f"{key_file} is there and holds no keys. Nothing was written.\n{told}") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or output} cannot be written: {error.strerror}") from None
     click.echo(f"Wrote {output}; {told}.")
