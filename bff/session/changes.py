@@ -95,6 +95,11 @@ class Waiter:
         if not events:
             self._waiting.pop(self._key, None)
 
+    @property
+    def heard(self) -> bool:
+        """Whether the key changed, or changes may have been missed, since the registration."""
+        return self._event.is_set()
+
     async def wait(self, seconds: float) -> bool:
         """Wait for the change, so many seconds at most; False when none came."""
         try:

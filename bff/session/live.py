@@ -34,6 +34,7 @@ class LiveSession:
         "__weakref__",
         "authorization",
         "checked_until",
+        "ended",
         "failures",
         "idle_expires_at",
         "key",
@@ -56,6 +57,7 @@ class LiveSession:
         self.retry_at = 0.0  # not before this are renewals tried again
         self.touch_at = 0.0  # from when the next use is written to the store
         self.checked_until = 0.0  # until when the store need not be asked
+        self.ended = False  # for good: an ended session never comes back
         self.watchers: set[Watcher] = set()  # pages that want to hear of it
 
     session: Session

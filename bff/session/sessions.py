@@ -98,9 +98,12 @@ class Sessions:
         if ticket is None:
             return Unreadable()
         key = ticket.store_key
-        # The feed's word counts from before the read: what changes while we read is pushed again.
-        trusted = self._feed.trusted
-        record = await self._store.load(key, now)
+        with self._feed.waiter(key) as waiter:
+            trusted = self._feed.trusted
+            record = await self._store.load(key, now)
+            if waiter.heard:  # it changed while we read: what we read may be older than what was pushed
+                trusted = False
+                record = await self._store.load(key, now)
         match record:
             case None:
                 return Gone("expired")
@@ -135,9 +138,9 @@ class Sessions:
         record = await self._store.load(live.key, now)
         if isinstance(record, StoredSession):
             if self._adopt(record, live.ticket, now, live) is None:
-                raise SessionExpired(reason="unreadable")
+                raise SessionExpired(reason="ended")
             return record
-        self._drop(live.key)
+        self._drop(live)
         return record
 
     # ── beginning and end ───────────────────────────────────────────────────────────────────────────────
@@ -162,7 +165,7 @@ class Sessions:
     async def end(self, live: LiveSession, reason: str, now: float, *, keep_sealed: bool = False) -> bool:
         """End a session that we can open, and revoke its tokens. False when it had ended already."""
         ended = await self._store.end(live.key, reason, now, keep_sealed=keep_sealed)
-        self._drop(live.key)
+        self._drop(live)
         if ended:
             self._revocations.later(live.tokens, live.session.handle)
         return ended
@@ -170,12 +173,14 @@ class Sessions:
     async def end_key(self, key: bytes, reason: str, now: float) -> bool:
         """End a session of which only the record is known. Whoever can open it revokes its tokens."""
         ended = await self._store.end(key, reason, now, keep_sealed=True)
-        self._drop(key)
+        live = self._by_key.get(key)
+        if live is not None:
+            self._drop(live)
         return ended
 
     def forget(self, live: LiveSession) -> None:
         """Drop a session that is known to have ended."""
-        self._drop(live.key)
+        self._drop(live)
 
     # ── the cookie ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,6 +201,8 @@ class Sessions:
         self, record: StoredSession, ticket: Ticket, now: float, live: LiveSession | None = None
     ) -> LiveSession | None:
         live = live or self._by_key.get(record.key)
+        if live is not None and live.ended:
+            return None
         if live is None or live.version < record.version:
             try:
                 session = self._vault.open(record.key, record.sealed, ticket)
@@ -211,9 +218,11 @@ class Sessions:
         live.checked_until = min(now + self.limits.recheck, record.expires_at)
         return live
 
-    def _drop(self, key: bytes) -> None:
-        live = self._by_key.pop(key, None)
-        if live is not None:
+    def _drop(self, live: LiveSession) -> None:
+        if self._by_key.get(live.key) is live:
+            del self._by_key[live.key]
+        if not live.ended:
+            live.ended = True
             live.checked_until = 0.0  # makes `peek` refuse it wherever it is still listed
             live.tell(News.ENDED)
 
@@ -223,7 +232,7 @@ class Sessions:
             return
         match change.kind:
             case ChangeKind.ENDED:
-                self._drop(change.key)
+                self._drop(live)
                 self._background.start(self._after_end(live), "after-end")
             case ChangeKind.REPLACED if change.version > live.version:
                 self._background.start(self._catch_up(live), "catch-up")

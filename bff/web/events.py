@@ -56,7 +56,7 @@ class EventStream:
         while not gone.done():
             now = self.clock()
             end = min(live.idle_expires_at, live.session.expires_at)
-            if now >= end or live.checked_until == 0.0:
+            if now >= end or live.ended:
                 reason = await self._reason_of_end(live)
                 if reason is not None:
                     await _write(send, _event(News.ENDED, {"reason": reason}))
