@@ -4,18 +4,23 @@ Nothing here goes through the library under test, so that a fault in it cannot h
 """
 
 import base64
+import datetime as dt
 import functools
 import hashlib
 import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
 
 
 class Removed:
@@ -138,6 +143,27 @@ def at_hash(access_token: str, alg: str) -> str:
     name = "sha512" if alg == "EdDSA" else f"sha{alg[-3:]}"
     digest = hashlib.new(name, access_token.encode("ascii")).digest()
     return b64url(digest[: len(digest) // 2])
+
+
+def self_signed_certificate(directory: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 that nobody vouches for, and its key; return where they lie."""
+    key, now = ec_key(), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key.private, hashes.SHA256())
+    )
+    where, whose = directory / "certificate.pem", directory / "key.pem"
+    where.write_bytes(certificate.public_bytes(Encoding.PEM))
+    whose.write_text(key.pem())
+    return where, whose
 
 
 @functools.cache

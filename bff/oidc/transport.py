@@ -111,13 +111,16 @@ class IssuerTransport:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, max_size: int
     ) -> Answer:
-        where = _shown(url)
         if self._client.is_closed:
             raise IssuerUnavailable(
                 "The connection to the identity provider has been closed: we are shutting down."
             )
         try:
+            where = _shown(url)
             request = self._client.build_request(method, url, headers=headers, content=content)
+        except (httpx.InvalidURL, ValueError) as exc:
+            raise IssuerUnavailable("The identity provider names an endpoint that is not a URL.") from exc
+        try:
             async with asyncio.timeout(self.timeout):
                 response = await self._client.send(request, stream=True)
                 try:
@@ -126,7 +129,7 @@ class IssuerTransport:
                     await response.aclose()
         except TimeoutError:
             raise IssuerUnavailable(f"{where} did not answer within {self.timeout:g} seconds.") from None
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL) as exc:
+        except (httpx.HTTPError, httpx.StreamError) as exc:
             raise IssuerUnavailable(f"{where} cannot be reached ({type(exc).__name__}).") from exc
         except _Unreadable as exc:
             raise IssuerUnavailable(f"The answer of {where} {exc}.") from None
