@@ -1,0 +1,35 @@
+"""`python -m benchmarks [PART …]`: runs the parts named, or all but `profile`, and prints their tables."""
+
+import argparse
+import asyncio
+
+from benchmarks import own_code, profiling, proxy
+
+PARTS = ("proxy", "code")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "parts", nargs="*", choices=[*PARTS, "profile", []], help="what to measure; all when none is named"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="proxy: interleaved rounds (default %(default)s)")
+    parser.add_argument(
+        "--round-seconds", type=float, default=4.0, help="proxy: length of one (default %(default)s)"
+    )
+    parser.add_argument("--stores", default="memory,sqlite,valkey", help="proxy: which, by comma")
+    parser.add_argument("--native", action="store_true", help="profile: native code and all threads too")
+    given = parser.parse_args()
+    for part in given.parts or PARTS:
+        match part:
+            case "proxy":
+                asyncio.run(
+                    proxy.run(rounds=given.rounds, seconds=given.round_seconds, stores=given.stores.split(","))
+                )
+            case "code":
+                own_code.run()
+            case "profile":
+                asyncio.run(profiling.run(native=given.native))
+
+
+main()
