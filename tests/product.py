@@ -6,6 +6,7 @@ async with start_product(issuer, api) as bff, Browser(bff) as browser:
 """
 
 import contextlib
+import json
 import re
 import secrets
 import shutil
@@ -13,11 +14,11 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 
@@ -45,19 +46,36 @@ class Bff(Server):
         oidc: str = "",
         session: str = "",
         tokens: str = "",
+        log: str = "",
         spa: str | None = None,
+        beside: "Bff | None" = None,
         wait: bool = True,
     ) -> None:
+        """Writes the file and starts. The strings are further lines for the table of that name.
+
+        Args:
+            issuer: what has `url`, `client_id` and `client_secret`.
+            api: the upstream of /api, unless `apis` holds all routes.
+            port: of the public listener.
+            workers: processes.
+            store: the URL; an SQLite file of its own otherwise.
+            extra: further tables.
+            apis: all `[[api]]` tables.
+            server, oidc, session, tokens, log: lines.
+            spa: the directory with the app.
+            beside: another one whose public URL, keys and store this one shares, as a second machine would.
+            wait: for the public listener to answer.
+        """
         self.port = port or reserve_port()
         self.management_port = reserve_port()
-        self.url = f"http://localhost:{self.port}"
+        self.url = f"http://localhost:{self.port}" if beside is None else beside.url
         self.management_url = f"http://127.0.0.1:{self.management_port}"
         self.folder = Path(tempfile.mkdtemp(prefix="bff-test-"))
         self.audit = self.folder / "audit.jsonl"
         self.keys = self.folder / "bff.keys"
-        self.keys.write_text(secrets.token_urlsafe(32) + "\n")
+        self.keys.write_text(secrets.token_urlsafe(32) + "\n" if beside is None else beside.keys.read_text())
         self.keys.chmod(0o600)
-        self.store = store or f"sqlite:///{self.folder / 'sessions.db'}"
+        self.store = store or (beside.store if beside is not None else f"sqlite:///{self.folder / 'sessions.db'}")
         self.config = self.folder / "bff.toml"
         self._wait = wait
         audience = getattr(issuer, "audience", "https://api.example")
@@ -103,6 +121,7 @@ sink = "file:{self.audit}"
 
 [log]
 format = "json"
+{log}
 {routes}
 {spa_table}
 {extra}
@@ -112,12 +131,7 @@ format = "json"
 
     def start(self) -> None:
         self.process = ServerProcess(
-            [
-                sys.executable,
-                "-c",
-                "import sys,pathlib;from bff.config import load_config;from bff.cli.run import run;p=pathlib.Path(sys.argv[1]);run(load_config(p),p)",
-                str(self.config),
-            ],
+            [sys.executable, "-c", "from bff.cli import main; main()", "run", "-c", str(self.config)],
             env=self._env,
             cwd=self.folder,
         )
@@ -144,6 +158,22 @@ format = "json"
         """Everything that the server has printed."""
         return self.process.output
 
+    def rotate_key(self, *, keep: bool = True) -> None:
+        """Puts a new key in front, dropping the old ones if they are not kept; takes effect at the next start."""
+        old = self.keys.read_text() if keep else ""
+        self.keys.write_text(secrets.token_urlsafe(32) + "\n" + old)
+
+    def worker_pids(self) -> list[int]:
+        """The processes that serve, without the one that watches over them."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return [pid for pid, command in commands.items() if command and not command.startswith(b"/bin/sh")]
+
+    def audited(self, event: str) -> list[dict[str, Any]]:
+        """The lines of the audit log that tell of this event."""
+        lines = self.audit.read_text().splitlines() if self.audit.exists() else []
+        return [line for line in map(json.loads, lines) if line["event"] == event]
+
     def close(self) -> None:
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -168,7 +198,7 @@ class Browser:
     def __init__(self, bff: Any, *, base_url: str | None = None) -> None:
         self.bff = bff
         self.base_url = base_url or bff.url
-        port = urlsplit(self.base_url).port
+        port = bff.port if base_url is None else urlsplit(base_url).port
         # Loopback names resolve to IPv6 too; the server listens on one address.
         self.http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
@@ -178,6 +208,9 @@ class Browser:
         )
         self.issuer = httpx.AsyncClient(timeout=30.0, follow_redirects=False)
         self.cookies: dict[str, str] = {}
+        self._strict: set[str] = set()  # the names of cookies that other sites' links do not bring
+        self.answers: list[httpx.Response] = []  # everything that it was ever told
+        self._twins: list[Browser] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -185,6 +218,8 @@ class Browser:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for twin in self._twins:
+            await twin.__aexit__(None, None, None)
         await self.http.aclose()
         await self.issuer.aclose()
 
@@ -194,19 +229,42 @@ class Browser:
         path: str,
         *,
         csrf: bool = True,
+        cross_site: bool = False,
         headers: dict[str, str] | Sequence[tuple[str, str]] = (),
         **options: Any,
     ) -> httpx.Response:
         """Sends a request with this browser's cookies, and keeps what the answer sets."""
-        sent = [(name, value) for name, value in dict(headers).items()]
-        if csrf:
-            sent += [("X-CSRF", "1"), ("Sec-Fetch-Site", "same-origin")]
-        if self.cookies:
-            sent.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
-        response = await self.http.request(method, path, headers=sent, **options)
+        response = await self.http.request(
+            method, path, headers=self._headers(headers, csrf=csrf, cross_site=cross_site), **options
+        )
         self.http.cookies.clear()
         self._keep(response)
         return response
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, path: str, *, headers: dict[str, str] | Sequence[tuple[str, str]] = (), **options: Any
+    ) -> AsyncIterator[httpx.Response]:
+        """Sends a request and hands the answer out while it comes."""
+        async with self.http.stream(method, path, headers=self._headers(headers), **options) as response:
+            yield response
+
+    def _headers(
+        self,
+        headers: dict[str, str] | Sequence[tuple[str, str]] = (),
+        *,
+        csrf: bool = True,
+        cross_site: bool = False,
+    ) -> list[tuple[str, str]]:
+        sent = list(headers.items()) if isinstance(headers, dict) else list(headers)
+        if csrf:
+            sent += [("X-CSRF", "1"), ("Sec-Fetch-Site", "same-origin")]
+        cookies = {
+            name: value for name, value in self.cookies.items() if not cross_site or name not in self._strict
+        }
+        if cookies:
+            sent.append(("Cookie", "; ".join(f"{name}={value}" for name, value in cookies.items())))
+        return sent
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
         return await self.request("GET", path, **options)
@@ -217,23 +275,32 @@ class Browser:
     async def delete(self, path: str, **options: Any) -> httpx.Response:
         return await self.request("DELETE", path, **options)
 
-    async def navigate(self, url: str) -> httpx.Response:
-        """Goes to a path of the BFF as the address bar would."""
+    async def navigate(self, url: str, *, cross_site: bool = False) -> httpx.Response:
+        """Goes to a path of the BFF as the address bar would, or (cross_site) as another site's link does."""
         path = url.removeprefix(self.base_url)
-        return await self.request(
-            "GET", path, csrf=False, headers={"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-        )
+        headers = {
+            "Accept": "text/html",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+            "Sec-Fetch-Site": "cross-site" if cross_site else "same-origin",
+        }
+        return await self.request("GET", path, csrf=False, cross_site=cross_site, headers=headers)
 
-    async def begin_login(self, return_to: str = "/") -> str:
+    async def begin_login(self, return_to: str = "/", **parameters: str) -> str:
         """Returns the authorization URL that the BFF sends the browser to."""
-        response = await self.navigate(f"/bff/login?return_to={return_to}")
+        query = urlencode({"return_to": return_to, **parameters})
+        response = await self.navigate(f"/bff/login?{query}")
         assert 303 == response.status_code, response.text
         return response.headers["location"]
 
+    async def sign_in(self, authorization_url: str, login: str = "alice") -> str:
+        """Signs in at the issuer; returns the callback URL that the issuer sends the browser to."""
+        return await sign_in(self.issuer, authorization_url, login, login)
+
     async def log_in(self, login: str = "alice", *, return_to: str = "/") -> httpx.Response:
         """Logs in with the issuer's form; returns the answer of the callback."""
-        callback = await sign_in(self.issuer, await self.begin_login(return_to), login, login)
-        response = await self.navigate(callback)
+        callback = await self.sign_in(await self.begin_login(return_to), login)
+        response = await self.navigate(callback, cross_site=True)
         assert 303 == response.status_code, response.text
         return response
 
@@ -249,9 +316,20 @@ class Browser:
     def session_cookie(self) -> str | None:
         return self.cookies.get("__Host-bff")
 
+    def twin(self) -> "Browser":
+        """Another browser with copies of this one's cookies, as a thief's would be; closed with this one."""
+        other = Browser(self.bff)
+        self._twins.append(other)
+        other.cookies.update(self.cookies)
+        other._strict.update(self._strict)
+        return other
+
     def _keep(self, response: httpx.Response) -> None:
+        self.answers.append(response)
         for line in response.headers.get_list("set-cookie"):
             name, value = re.match(r"([^=]+)=([^;]*)", line).groups()  # type: ignore[union-attr]
+            if "samesite=strict" in line.lower():
+                self._strict.add(name)
             if re.search(r"max-age=0\b", line, re.IGNORECASE):
                 self.cookies.pop(name, None)
             else:

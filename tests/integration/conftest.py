@@ -1,0 +1,3 @@
+from tests.world import bff, brief, echo, issuer, neg, neg_bff, world
+
+__all__ = ["bff", "brief", "echo", "issuer", "neg", "neg_bff", "world"]
