@@ -10,7 +10,7 @@
 | `jwks_throttled` | a token named an unknown key again too soon: `retry_in` seconds |
 | `client_refused` | the issuer refused *us*, which only an operator can mend: `status`, `error` |
 | `token_rule_violated` | a rule of `[tokens]` was broken and is set to warn: `token`, `reason` |
-| `renewal_unchecked` | a renewal's token could not be checked for lack of keys: `token`, `reason` |
+| `renewal_unchecked` | a renewal's token could not be checked: `token`, `reason` (`unknown_key`, …) |
 """
 
 from collections.abc import Callable, Mapping

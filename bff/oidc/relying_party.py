@@ -6,9 +6,9 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from bff.errors import CallbackRejected, GrantRejected, IssuerUnavailable, MetadataInvalid
+from bff.errors import CallbackRejected, GrantRejected, IssuerUnavailable, MetadataInvalid, TokenRejected
 from bff.oidc import keys
 from bff.oidc.attempt import LoginAttempt, build_authorization_url
 from bff.oidc.client import Client
@@ -35,6 +35,8 @@ from bff.oidc.transport import Answer, IssuerTransport
 from bff.oidc.userinfo import parse_userinfo
 
 REFRESH_INTERVAL = 3600.0  # seconds between two readings of the issuer's metadata
+
+T = TypeVar("T")
 
 _GENERIC = quirks_for("generic")
 # RFC 7009 §2.2.1: the server cannot revoke this kind, or does not know the token any more. Either way we are done.
@@ -162,8 +164,11 @@ class RelyingParty:
             metadata, ("grant_type", "refresh_token"), ("refresh_token", tokens.refresh_token)
         )
         received_at = self._clock()
-        renewed = await self._renewed_claims(response, claims)
-        access_claims = await self._renewed_access_claims(response)
+        renewed = None
+        if response.id_token is not None:
+            check = self._checker.renewed_claims(response.id_token, claims, response.access_token)
+            renewed = await self._if_it_can_be_checked("id_token", check)
+        access_claims = await self._if_it_can_be_checked("access_token", self._checker.access_claims(response))
         token_set = build_token_set(
             response,
             access_claims,
@@ -243,26 +248,18 @@ class RelyingParty:
         credentials = self._authenticator.credentials(metadata, self._clock())
         return await self._transport.post_form(endpoint, [*form, *credentials.form], credentials.headers)
 
-    async def _renewed_claims(
-        self, response: TokenResponse, previous: Mapping[str, Any]
-    ) -> Mapping[str, Any] | None:
-        """Return the renewal's own claims, or None when the previous ones stay."""
-        if response.id_token is None:
-            return None
+    async def _if_it_can_be_checked(self, token: str, check: Awaitable[T]) -> T | None:
+        """Return what a check of a renewal's token finds, or None when the key for it is not to be had."""
         try:
-            claims = await self._checker.renewed_claims(response.id_token, previous, response.access_token)
+            return await check
         except IssuerUnavailable:
-            claims = None
-        if claims is None:
-            self._on_event("renewal_unchecked", {"token": "id_token", "reason": "unknown_key"})
-        return claims
-
-    async def _renewed_access_claims(self, response: TokenResponse) -> Mapping[str, Any] | None:
-        try:
-            return await self._checker.access_claims(response)
-        except IssuerUnavailable:
-            self._on_event("renewal_unchecked", {"token": "access_token", "reason": "unknown_key"})
-            return None
+            reason = "keys_unavailable"
+        except TokenRejected as error:
+            reason = str(error.members["reason"])
+            if reason != "unknown_key":
+                raise
+        self._on_event("renewal_unchecked", {"token": token, "reason": reason})
+        return None
 
     async def _fetch_jwks(self) -> Mapping[str, Any]:
         metadata = await self._discovery.ensure()

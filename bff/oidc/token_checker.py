@@ -62,10 +62,8 @@ class TokenChecker:
                 raise CallbackRejected(fault.reason) from fault
             raise rejected("id_token", fault.reason) from fault
 
-    async def renewed_claims(
-        self, raw: str, previous: Mapping[str, Any], access_token: str
-    ) -> Mapping[str, Any] | None:
-        """Return the claims of a renewal's ID token, None if its key is not to be found. Raises `TokenRejected`."""
+    async def renewed_claims(self, raw: str, previous: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
+        """Return the claims of a renewal's ID token. Raises `TokenRejected`."""
         try:
             token = await self._signed_id_token(raw)
             return id_tokens.check_renewed_id_token(
@@ -78,8 +76,6 @@ class TokenChecker:
                 now=self._clock(),
             )
         except TokenFault as fault:
-            if fault.reason == "unknown_key":
-                return None
             raise rejected("id_token", fault.reason) from fault
 
     async def access_claims(self, response: TokenResponse) -> Mapping[str, Any] | None:
