@@ -1,0 +1,43 @@
+"""The built example app: built when it is missing or older than its sources, by one process at a time."""
+
+import fcntl
+import subprocess
+from pathlib import Path
+
+from tests.processes import ROOT, ServerFailed
+from tests.servers import node_command
+
+APP = ROOT / "frontend_example"
+DIST = APP / "dist"
+_INPUTS = ("index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "src")
+
+
+def built_example_app() -> Path:
+    """The directory that `[spa] directory` names.
+
+    Raises:
+        ServerFailed: npm cannot install or build; the message tells why.
+    """
+    lock_file = ROOT / ".cache" / "example-app.lock"
+    lock_file.parent.mkdir(exist_ok=True)
+    with lock_file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_current(DIST / "index.html", *(APP / name for name in _INPUTS)):
+            installed = APP / "node_modules" / ".package-lock.json"  # npm writes it last
+            if not _is_current(installed, APP / "package-lock.json"):
+                _npm("ci")
+                installed.touch()
+            _npm("run", "build")
+    return DIST
+
+
+def _is_current(made: Path, *sources: Path) -> bool:
+    files = [file for source in sources for file in (source.rglob("*") if source.is_dir() else (source,))]
+    return made.exists() and made.stat().st_mtime >= max(file.stat().st_mtime for file in files)
+
+
+def _npm(*arguments: str) -> None:
+    command = [*node_command("npm"), *arguments, "--prefix", str(APP)]
+    npm = subprocess.run(command, check=False, capture_output=True, text=True)
+    if npm.returncode:
+        raise ServerFailed(f"npm {' '.join(arguments)} failed: {npm.stdout}{npm.stderr}")
