@@ -64,11 +64,9 @@ async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Out
     return [*check_secrets(settings), *check_addresses(settings), *reached, *check_page(settings)]
 
 
-async def _watched(
-    doing: str, work: Awaitable[list[Outcome]], tell: Callable[[str], None], patience: float = PATIENCE
-) -> list[Outcome]:
+async def _watched(doing: str, work: Awaitable[list[Outcome]], tell: Callable[[str], None]) -> list[Outcome]:
     task = asyncio.ensure_future(work)
-    _, pending = await asyncio.wait([task], timeout=patience)
+    _, pending = await asyncio.wait([task], timeout=PATIENCE)
     if pending:
         tell(f"… {doing}")
     return await task
