@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bff.session.stores.lifetime import unavailable
 from bff.session.stores.sqlite_schema import SchemaTooNew, open_database
 
 Value = bytes | str | int | float | None
+Values = Mapping[str, Value] | tuple[Value, ...]
 Row = tuple[Any, ...]
 
 REASONS = {
@@ -25,7 +27,9 @@ REASONS = {
     sqlite3.SQLITE_CANTOPEN: "file cannot be opened",
     sqlite3.SQLITE_IOERR: "disk fault",
 }
-PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL}  # the connection stays good
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+PASSING = {*BUSY, sqlite3.SQLITE_FULL}  # the connection stays good
+PAUSES = (0.001, 0.002, 0.005, 0.010, 0.020)  # seconds between the tries for a lock; the last one repeats
 
 
 def _primary_code(exc: sqlite3.Error) -> int | None:
@@ -50,9 +54,9 @@ def reason_of(exc: sqlite3.Error | OSError) -> str:
 class SqliteLink:
     """A connection that comes back by itself.
 
-    A statement that has been handed to the connection's thread cannot be called back, so it keeps its turn until
-    it is done, and whoever waited for it in vain does not hold up the caller. Statements that are still waiting
-    for their turn when their time is up never run.
+    SQLite's own waiting for locks is off: a statement in the connection's thread cannot be called back, so that it
+    might get its lock and run long after its caller was told that it failed. Here the caller waits, between tries,
+    and what has been given up is never tried again.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
@@ -65,19 +69,34 @@ class SqliteLink:
         self._closed = False
         self.generation = 0  # grows with each connection
 
-    async def run(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...] = ()) -> list[Row]:
+    async def run(self, sql: str, values: Values = ()) -> list[Row]:
         """Run one statement to its end and return its rows. Raises `SessionStoreUnavailable`."""
+        refused: sqlite3.Error | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                await self._turn.acquire()
-                self._work = work = asyncio.create_task(self._execute(sql, values))
-                work.add_done_callback(self._pass_turn)
-                await asyncio.wait((work,))
-                return work.result()
+                for pause in chain(PAUSES, repeat(PAUSES[-1])):
+                    try:
+                        return await self._try(sql, values)
+                    except sqlite3.OperationalError as exc:
+                        if _primary_code(exc) not in BUSY:
+                            raise
+                        refused = exc
+                    await asyncio.sleep(pause)
         except TimeoutError as exc:
+            if refused is not None:
+                raise unavailable(reason_of(refused)) from refused
             raise unavailable("timeout") from exc
         except (sqlite3.Error, OSError) as exc:
             raise unavailable(reason_of(exc)) from exc
+        raise AssertionError("tries have no end")
+
+    async def _try(self, sql: str, values: Values) -> list[Row]:
+        """Have the thread run the statement. If the caller leaves meanwhile, the statement keeps its turn."""
+        await self._turn.acquire()
+        self._work = work = asyncio.create_task(self._execute(sql, values))
+        work.add_done_callback(self._pass_turn)
+        await asyncio.wait((work,))
+        return work.result()
 
     async def close(self) -> None:
         """Wait for the statement under way, then close the connection."""
@@ -97,7 +116,7 @@ class SqliteLink:
         if not work.cancelled():
             work.exception()  # its waiter may have left, and then nobody else looks
 
-    async def _execute(self, sql: str, values: Mapping[str, Value] | tuple[Value, ...]) -> list[Row]:
+    async def _execute(self, sql: str, values: Values) -> list[Row]:
         connection = await self._ensure_connection()
         try:
             return list(await connection.execute_fetchall(sql, values))  # type: ignore[arg-type]
@@ -113,7 +132,10 @@ class SqliteLink:
             # Deleted or put back from a backup: what the connection still holds is no longer the store.
             await self._drop()
         if self._connection is None:
-            self._connection = await open_database(self._path, busy_timeout=self._timeout * 0.75)
+            if self.generation and _identity(self._path) is None:
+                # Whoever took it away may be about to put it back; a new one in its place would be in the way.
+                raise FileNotFoundError
+            self._connection = await open_database(self._path)
             self._file = _identity(self._path)
             self.generation += 1
         return self._connection

@@ -4,7 +4,6 @@ Every change is one statement in autocommit mode, and triggers write the change 
 is no moment at which a killed process, a lost connection or a cancelled task leaves a transaction open.
 """
 
-import asyncio
 import contextlib
 import os
 import sqlite3
@@ -72,16 +71,15 @@ class SchemaTooNew(sqlite3.DatabaseError):
     """A newer release wrote this file."""
 
 
-async def open_database(path: Path, busy_timeout: float) -> aiosqlite.Connection:
+async def open_database(path: Path) -> aiosqlite.Connection:
     """Open the file, creating it and its tables where they are missing. Safe for many processes at once.
 
-    `busy_timeout` is seconds that one statement may wait for another process's lock.
-    Raises `sqlite3.Error` or `OSError`.
+    Nothing here waits for a lock. Raises `sqlite3.Error` or `OSError`.
     """
     _create_private(path)
-    connection = await aiosqlite.connect(path, isolation_level=None)
+    connection = await aiosqlite.connect(path, isolation_level=None, timeout=0)
     try:
-        await _prepare(connection, busy_timeout)
+        await _prepare(connection)
     except BaseException:
         await connection.close()
         raise
@@ -94,9 +92,8 @@ def _create_private(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-async def _prepare(connection: aiosqlite.Connection, busy_timeout: float) -> None:
-    await connection.execute_fetchall(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")
-    await _use_wal(connection, busy_timeout)
+async def _prepare(connection: aiosqlite.Connection) -> None:
+    await connection.execute_fetchall("PRAGMA journal_mode = WAL")
     # A rotated refresh token that is lost logs its user out, so a commit is on the disk before it is acknowledged,
     # even through a power cut. It costs about 0.1 ms a write where a write is a login, a renewal or a slide.
     await connection.execute_fetchall("PRAGMA synchronous = FULL")
@@ -112,20 +109,6 @@ async def _prepare(connection: aiosqlite.Connection, busy_timeout: float) -> Non
         await connection.rollback()
         raise
     await connection.execute_fetchall("COMMIT")
-
-
-async def _use_wal(connection: aiosqlite.Connection, busy_timeout: float) -> None:
-    # Leaving the rollback journal needs the file alone for a moment, and SQLite does not wait for that by itself.
-    give_up_at = asyncio.get_running_loop().time() + busy_timeout
-    while True:
-        try:
-            await connection.execute_fetchall("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            is_busy = exc.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or asyncio.get_running_loop().time() > give_up_at:
-                raise
-        await asyncio.sleep(0.01)
 
 
 async def _schema_version(connection: aiosqlite.Connection) -> int:

@@ -67,11 +67,10 @@ class SqliteWatch:
         while True:
             ((data_version,),) = await self._link.run("PRAGMA data_version")
             if data_version != seen_version:
-                newest = await self._publish_after(seq)
-                if self._link.generation != generation:
-                    return
-                seq = newest
+                seq = await self._publish_after(seq)
                 seen_version = data_version
+            if self._link.generation != generation:
+                return
             await self._pause()
 
     async def _publish_after(self, seq: int) -> int:
