@@ -1,10 +1,9 @@
 """The worker's sessions: cookie in, live session out; and their beginning and end."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
-
-from cachetools import LRUCache
 
 from bff.crypto.envelope import Envelope
 from bff.crypto.key_ring import CannotOpenError
@@ -79,7 +78,8 @@ class Sessions:
         self._clock = clock
         self._emit = emit
         self._envelope = Envelope(vault.ring, COOKIE_PURPOSE)
-        self._by_cookie: LRUCache[bytes, LiveSession] = LRUCache(maxsize=limits.cache_size)
+        # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
+        self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
         feed.listen(self._on_change, self._by_cookie.clear)
 
@@ -115,7 +115,7 @@ class Sessions:
                 if live is None:
                     return Unreadable()
                 if trusted:
-                    self._by_cookie[cookie] = live
+                    self._remember(cookie, live)
                 return live
 
     async def resolve(self, cookie: bytes | None) -> Resolved | None:
@@ -217,6 +217,12 @@ class Sessions:
         live.idle_expires_at = max(live.idle_expires_at, record.idle_expires_at)
         live.checked_until = min(now + self.limits.recheck, record.expires_at)
         return live
+
+    def _remember(self, cookie: bytes, live: LiveSession) -> None:
+        self._by_cookie[cookie] = live
+        self._by_cookie.move_to_end(cookie)
+        if len(self._by_cookie) > self.limits.cache_size:
+            self._by_cookie.popitem(last=False)
 
     def _drop(self, live: LiveSession) -> None:
         if self._by_key.get(live.key) is live:
