@@ -17,29 +17,29 @@ def build_answer(status: int, document: Any, *, cookies: Sequence[bytes] = ()) -
     """Return JSON, or an empty answer for None."""
     headers = [*_BASE, _NOTHING_LOADS, (b"vary", b"Cookie"), *_set_cookies(cookies)]
     if document is None:
-        return ASGIResponse(body=b"", status_code=status, encoded_headers=headers, media_type="text/plain")
+        return ASGIResponse(body=b"", status_code=status, headers=_text(headers), media_type="text/plain")
     return ASGIResponse(
         body=msgspec.json.encode(document),
         status_code=status,
-        encoded_headers=headers,
+        headers=_text(headers),
         media_type="application/json",
     )
 
 
 def build_redirect(redirect: Redirect) -> ASGIResponse:
     """Return a 303: whatever the method was, the browser goes on with GET (RFC 9700 §4.12)."""
-    return ASGIResponse(
-        body=b"",
-        status_code=303,
-        encoded_headers=[
-            *_BASE,
-            _NOTHING_LOADS,
-            (b"location", redirect.location.encode("ascii")),
-            *_set_cookies(redirect.cookies),
-        ],
-        media_type="text/plain",
-    )
+    headers = [
+        *_BASE,
+        _NOTHING_LOADS,
+        (b"location", redirect.location.encode("ascii")),
+        *_set_cookies(redirect.cookies),
+    ]
+    return ASGIResponse(body=b"", status_code=303, headers=_text(headers), media_type="text/plain")
 
 
 def _set_cookies(cookies: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return [(b"set-cookie", cookie) for cookie in cookies]
+
+
+def _text(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.decode("ascii"), value.decode("latin-1")) for name, value in headers]

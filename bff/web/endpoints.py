@@ -93,7 +93,7 @@ class Endpoints:
             await flows.logout.by_issuer(await _logout_token(request))
             return build_answer(200, None)
 
-        @asgi("/events")
+        @asgi("/events", copy_scope=True)
         async def events(scope: Scope, receive: Receive, send: Send) -> None:
             request: AnyRequest = Request(scope)
             head = flows.read(request)
