@@ -162,8 +162,15 @@ def read_listen(value: object) -> str:
 
 
 def read_management_listen(value: object) -> str:
-    """A listen address, or `same` for the public one."""
-    return "same" if value == "same" else read_listen(value)
+    """`host:port`, or `same` for the public address."""
+    if value == "same":
+        return "same"
+    text = read_listen(value)
+    if text.startswith("unix:"):
+        raise BadValue(
+            "is a socket, where the management listener needs a port in this version", '"127.0.0.1:9090"'
+        )
+    return text
 
 
 def split_listen(listen: str) -> tuple[str, int | None]:

@@ -117,14 +117,6 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             id="management on all addresses, same port",
         ),
         pytest.param(
-            with_lines('listen = "unix:/run/a"', 'management_listen = "unix:/run/a"', table="server"),
-            13,
-            "server.management_listen",
-            "is the public address (server.listen)",
-            'health, metrics and the admin API would be public; write "same" if that is meant',
-            id="management on the same socket",
-        ),
-        pytest.param(
             VALID + ROUTE.format("/api/orders"),
             12,
             "api.1.path",
@@ -245,7 +237,7 @@ def test_risky_settings_are_warnings(disk, text, where, key, message):
         with_lines('management_listen = "same"', table="server"),
         with_lines('listen = "0.0.0.0:8080"', 'management_listen = "0.0.0.0:9090"', table="server"),
         with_lines('listen = "127.0.0.1:8080"', 'management_listen = "127.0.0.2:8080"', table="server"),
-        with_lines('listen = "unix:/run/a"', 'management_listen = "unix:/run/b"', table="server"),
+        with_lines('listen = "unix:/run/a"', table="server"),
         with_lines("workers = 1", "[session]", 'store = "memory:"', table="server"),
         VALID + ROUTE.format("/api"),
         VALID + ROUTE.format("/bffx"),

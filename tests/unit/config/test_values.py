@@ -326,6 +326,11 @@ def test_management_may_share_the_listener():
     """`same` is a word of its own."""
     assert "same" == addresses.read_management_listen("same")
     assert "127.0.0.1:9090" == addresses.read_management_listen("127.0.0.1:9090")
+    assert "has no port" == refusal(addresses.read_management_listen, "sam")[0]
+    assert (
+        "is a socket, where the management listener needs a port in this version"
+        == (refusal(addresses.read_management_listen, "unix:/run/m.sock")[0])
+    )
 
 
 # ── words ────────────────────────────────────────────────────────────────────────────────────────────────
