@@ -72,27 +72,30 @@ class SqliteLink:
     async def run(self, sql: str, values: Values = ()) -> list[Row]:
         """Run one statement to its end and return its rows. Raises `SessionStoreUnavailable`."""
         refused: sqlite3.Error | None = None
+        pauses = chain(PAUSES, repeat(PAUSES[-1]))
         try:
             async with asyncio.timeout(self._timeout):
-                for pause in chain(PAUSES, repeat(PAUSES[-1])):
+                while True:
                     try:
                         return await self._try(sql, values)
                     except sqlite3.OperationalError as exc:
                         if _primary_code(exc) not in BUSY:
                             raise
                         refused = exc
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(next(pauses))
         except TimeoutError as exc:
             if refused is not None:
                 raise unavailable(reason_of(refused)) from refused
             raise unavailable("timeout") from exc
         except (sqlite3.Error, OSError) as exc:
             raise unavailable(reason_of(exc)) from exc
-        raise AssertionError("tries have no end")
 
     async def _try(self, sql: str, values: Values) -> list[Row]:
         """Have the thread run the statement. If the caller leaves meanwhile, the statement keeps its turn."""
         await self._turn.acquire()
+        if self._closed:
+            self._turn.release()
+            raise unavailable("closed")
         self._work = work = asyncio.create_task(self._execute(sql, values))
         work.add_done_callback(self._pass_turn)
         await asyncio.wait((work,))
@@ -126,8 +129,6 @@ class SqliteLink:
             raise
 
     async def _ensure_connection(self) -> aiosqlite.Connection:
-        if self._closed:
-            raise sqlite3.ProgrammingError("the store is closed")
         if self._connection is not None and self._file != _identity(self._path):
             # Deleted or put back from a backup: what the connection still holds is no longer the store.
             await self._drop()
