@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.product import Bff, Browser
-from tests.raw_http import request, say
+from tests.wire import request, say
 from tests.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
