@@ -206,7 +206,8 @@ class Renewer:
 
     def _postpone(self, live: LiveSession, error: BffError) -> None:
         live.failures += 1
-        delay = min(2.0 ** (live.failures - 1), _BACKOFF_MAX) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
+        doublings = min(live.failures - 1, 10)  # a day of failures would overflow
+        delay = min(2.0**doublings, _BACKOFF_MAX) * random.uniform(0.75, 1.25)  # noqa: S311 -- jitter
         asked = error.retry_after or 0
         if asked > _USUAL_RETRY:
             delay = max(delay, min(asked, _BACKOFF_MAX))
