@@ -21,6 +21,7 @@ from bff.oidc.rules import TokenRules
 MAX_SIZE = 64 * 1024  # characters
 REQUIRED = ("iss", "exp")
 
+_OF_OTHER_KINDS = frozenset({"at_hash", "c_hash", "nonce", "events"})
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750 §2.1
 
 
@@ -39,7 +40,7 @@ def check_access_token(
     claims = token.claims
     check_type(token.typ, "at+jwt")
     check_markers(claims, quirks.access_token_markers)
-    if token.typ != "at+jwt" and not {"at_hash", "c_hash", "events"}.isdisjoint(claims):
+    if not _says_what_it_is(token, quirks) and not _OF_OTHER_KINDS.isdisjoint(claims):
         raise TokenFault("wrong_type")  # an ID token or a logout token (RFC 8725 §3.12)
     check_issuer(claims, client.issuer)
     intended = audiences(claims, next((name for name in quirks.audience_claims if name in claims), "aud"))
@@ -50,6 +51,13 @@ def check_access_token(
     if "iat" in claims:
         check_issued(claims, now, rules.clock_skew, None)
     return claims
+
+
+def _says_what_it_is(token: UnverifiedToken, quirks: Quirks) -> bool:
+    if token.typ == "at+jwt":
+        return True
+    marks = quirks.access_token_markers
+    return bool(marks) and all(token.claims.get(name) == value for name, value in marks.items())
 
 
 def lifetime(claims: Mapping[str, Any], now: float) -> float:

@@ -44,6 +44,7 @@ def test_an_honest_token_passes(typ):
         ({}, "dpop+jwt", "wrong_type"),
         ({"at_hash": "x"}, "jwt", "wrong_type"),
         ({"c_hash": "x"}, None, "wrong_type"),
+        ({"nonce": "x"}, "jwt", "wrong_type"),
         ({"events": {}}, "jwt", "wrong_type"),
     ],
 )
@@ -53,6 +54,11 @@ def test_a_token_that_breaks_a_rule_is_refused(changes, typ, reason):
         check(changes, typ)
 
     assert reason == caught.value.reason
+
+
+def test_a_token_need_not_say_when_it_was_issued():
+    """RFC 7519 §4.1.6: `iat` is optional in a JWT of no declared type."""
+    assert "iat" not in check({"iat": REMOVED}, "jwt")
 
 
 @pytest.mark.parametrize("aud", ["https://api2.test", ["x", "https://api2.test"]])
@@ -76,6 +82,14 @@ def test_a_providers_own_mark_of_another_kind_is_believed(provider, marker):
     """RFC 8725 §3.12: an ID token of the same issuer is no access token."""
     with pytest.raises(TokenFault, match="wrong_type"):
         check(marker, "jwt", provider)
+
+
+@pytest.mark.parametrize(
+    ("typ", "provider", "mark"), [("at+jwt", "generic", {}), ("jwt", "keycloak", {"typ": "Bearer"})]
+)
+def test_a_token_that_says_what_it_is_may_bear_a_nonce(typ, provider, mark):
+    """RFC 9068 §2.1; older Keycloak repeats the nonce in its access tokens."""
+    assert "n" == check({"nonce": "n", **mark}, typ, provider)["nonce"]
 
 
 @pytest.mark.parametrize(("changes", "seconds"), [({}, 300), ({"iat": REMOVED}, 300), ({"iat": NOW - 60}, 360)])

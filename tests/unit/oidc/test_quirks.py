@@ -80,6 +80,13 @@ def test_without_a_usable_id_token_the_person_is_named_instead(id_token, wanted,
     assert expected == {name: value for name, value in fields.items() if name.endswith("_hint")}
 
 
+def test_nobody_need_be_named_to_log_out():
+    """OIDC RP-Initiated Logout §2: every hint is optional."""
+    _, fields = taken_apart(build_end_session_url("https://op.test/logout", CLIENT, None))
+
+    assert {"client_id", "post_logout_redirect_uri"} == fields.keys()
+
+
 @pytest.mark.parametrize("name", ["generic", "keycloak", "entra", "okta", "google"])
 def test_a_provider_without_a_logout_endpoint_has_no_logout_url(name):
     """OIDC RP-Initiated Logout §2.1: then the session here is all that ends. Google has none."""
