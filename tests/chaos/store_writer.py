@@ -48,6 +48,12 @@ async def loop(file: str) -> None:
         sys.stdout.flush()
 
 
+async def leave(file: str) -> None:
+    store = open_store(f"sqlite:///{file}")
+    await store.open()
+    await store.create(build_record())
+
+
 def hold(file: str) -> None:
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
@@ -63,5 +69,7 @@ match sys.argv[1:]:
         asyncio.run(count(file, int(rounds), int(sessions)))
     case ["loop", file]:
         asyncio.run(loop(file))
+    case ["leave", file]:
+        asyncio.run(leave(file))
     case ["hold", file]:
         hold(file)

@@ -95,6 +95,32 @@ async def test_an_outage_is_told_to_listeners_and_so_is_its_end(store: Store, va
     assert Change(ChangeKind.ENDED, build_record().key) == await ear.next()
 
 
+async def test_a_listener_that_begins_during_an_outage_hears_of_its_end(store: Store, valkey: Valkey) -> None:
+    """The first event is `Restored`, when the connection first stands."""
+    valkey.stop()
+    ear = Ear(store)
+    first = asyncio.create_task(ear.next())
+    await expect_fault(store.ping, "no connection")
+    assert not first.done()
+
+    valkey.start()
+
+    assert Restored() == await first
+
+
+async def test_a_store_closes_in_time_while_its_server_is_silent(valkey: Valkey) -> None:
+    """Shutting down does not wait for a dead machine."""
+    store = open_store(valkey.url, timeout=TIMEOUT)
+    await store.open()
+    await listen(store)
+    valkey.pause()
+    try:
+        async with asyncio.timeout(5 * TIMEOUT):
+            await store.close()
+    finally:
+        valkey.resume()
+
+
 async def test_a_silent_server_fails_every_call_in_time(store: Store, valkey: Valkey) -> None:
     """Connections that stay open without an answer are given up."""
     valkey.pause()

@@ -110,6 +110,16 @@ async def test_a_killed_writer_loses_nothing_that_was_acknowledged(file: Path, l
     await store.close()
 
 
+async def test_a_store_that_nobody_closed_does_not_keep_its_process(file: Path) -> None:
+    """A command that fails half-way ends all the same, and what it wrote is there."""
+    with start_writer("leave", str(file)) as writer:
+        assert 0 == await asyncio.to_thread(writer.wait, PATIENCE)
+
+    store = SqliteStore(file)
+    assert build_record() == await store.load(build_record().key, NOW)
+    await store.close()
+
+
 async def test_changes_of_another_process_are_heard(store: SqliteStore, file: Path) -> None:
     """The watch needs no common process."""
     ear = Ear(store)

@@ -77,7 +77,11 @@ async def open_database(path: Path) -> aiosqlite.Connection:
     Nothing here waits for a lock. Raises `sqlite3.Error` or `OSError`.
     """
     _create_private(path)
-    connection = await aiosqlite.connect(path, isolation_level=None, timeout=0)
+    connection = aiosqlite.connect(path, isolation_level=None, timeout=0)
+    # A disk that no longer answers, or a store that was never closed, must not keep the process from ending.
+    # aiosqlite offers no other way. For SQLite it is the same as any kill: the transaction did not happen.
+    connection._thread.daemon = True  # noqa: SLF001
+    await connection
     try:
         await _prepare(connection)
     except BaseException:
