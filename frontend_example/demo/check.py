@@ -19,6 +19,7 @@ def check(stack: Stack, tell: Tell) -> None:
 
     Raises:
         Surprise: something is not as it should be.
+        PartFailed: a server has ended meanwhile.
     """
     with Person(stack.url, stack.issuer) as alice, Person(stack.url, stack.issuer) as bob:
         _open_the_page(alice, stack, tell)
@@ -83,6 +84,7 @@ def _stay_through_a_renewal(person: Person, stack: Stack, tell: Tell) -> None:
     while token["expires_at"] == first["expires_at"]:
         waited = time.monotonic() - began
         _expect(waited < stack.wishes.token_ttl + _PATIENCE, f"no renewal in {waited:.0f} s")
+        stack.check_alive()
         time.sleep(_ASK_EVERY)
         asked = time.monotonic()
         token = person.call("GET", "/api/whoami", 200)["token"]

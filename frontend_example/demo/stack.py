@@ -75,14 +75,16 @@ class Stack:
         self.url = f"http://localhost:{port}"
         with self._told("Starting the OpenID provider"):
             self._start_issuer()
-        with self._told("Starting the demo API"):
-            self._start_api()
         store = "sqlite:///sessions.db"
         if self.wishes.store == "redis":
             with self._told("Starting Valkey"):
                 store = self._start_valkey()
-        with self._told("Starting bff"):
-            self._start_bff(port, store)
+        with self._told("Starting the demo API and bff"):  # they do not wait for each other
+            api_port = self._ports.any()
+            api = self._begin_api(api_port)
+            bff = self._begin_bff(port, store)
+            api.wait_for_port(api_port)
+            bff.wait_until(self._bff_is_ready)
         self._write_running()
 
     def check_alive(self) -> None:
@@ -122,10 +124,9 @@ class Stack:
         ready = issuer.wait_until(lambda: _first_document(issuer.output))
         self.issuer, self._audience = str(ready["issuer"]), str(ready["audience"])
 
-    def _start_api(self) -> None:
-        port = self._ports.any()
+    def _begin_api(self, port: int) -> Part:
         self.api = f"http://127.0.0.1:{port}"
-        api = self._begin(
+        return self._begin(
             "demo API",
             "api",
             [sys.executable, str(DEMO / "api.py")],
@@ -133,7 +134,6 @@ class Stack:
             DEMO_API_ISSUER=self.issuer,
             DEMO_API_AUDIENCE=self._audience,
         )
-        api.wait_for_port(port)
 
     def _start_valkey(self) -> str:
         """Returns the address of the store."""
@@ -142,7 +142,7 @@ class Stack:
         self._begin("Valkey", "valkey", [_valkey_program(), *options]).wait_for_port(port)
         return f"redis://127.0.0.1:{port}/0"
 
-    def _start_bff(self, port: int, store: str) -> None:
+    def _begin_bff(self, port: int, store: str) -> Part:
         management_port = self._ports.any()
         self.management = f"http://127.0.0.1:{management_port}"
         config = self.state / "bff.toml"
@@ -165,8 +165,7 @@ class Stack:
         keys.touch(mode=0o600)
         keys.write_text(secrets.token_urlsafe(32) + "\n")
         command = [str(Path(sys.executable).with_name("bff")), "run", "-c", str(config)]
-        bff = self._begin("bff", "bff", command, DEMO_CLIENT_SECRET=self._secret)
-        bff.wait_until(self._bff_is_ready)
+        return self._begin("bff", "bff", command, DEMO_CLIENT_SECRET=self._secret)
 
     def _bff_is_ready(self) -> bool | None:
         try:
