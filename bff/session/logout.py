@@ -8,7 +8,7 @@ from bff.crypto.envelope import Envelope
 from bff.crypto.key_ring import CannotOpenError
 from bff.errors import BadRequest
 from bff.events import Emit
-from bff.http.cookies import CookieWriter, read_cookie
+from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.return_to import parse_return_to
 from bff.oidc.relying_party import RelyingParty
 from bff.session.live import LiveSession
@@ -70,7 +70,10 @@ class Logout:
         target = parse_return_to(return_to, forbidden_prefix=self._prefix)
         found = await self._sessions.resolve(read_cookie(cookies, self._cookie.name))
         if not isinstance(found, LiveSession):
-            return Redirect(target, (self._cookie.deletion,))  # signed out already: nothing to protect
+            # Signed out already. Or another site's link brought the browser here, and SameSite=Strict kept the
+            # cookie back: deleting what did not come would let any page sign people out.
+            came = has_cookie(cookies, self._cookie.name)
+            return Redirect(target, (self._cookie.deletion,) if came else ())
         if handle != found.session.handle:
             raise BadRequest("Logging out by GET needs ?sid= with this session's own id, as logout_url gives it.")
         await self._end(found)

@@ -50,9 +50,14 @@ async def stack() -> AsyncIterator[Stack]:
         backchannel_logout_uri=f"http://localhost:{port}/bff/backchannel-logout",
         ttl={"access_token": ACCESS_TOKEN_LIFETIME},
     )
-    async with issuer, Site() as canary, start_demo_api(issuer) as api:
-        async with start_product(issuer, api, port=port, spa=str(app), apis=routes(api, canary)) as bff:
-            yield Stack(issuer, api, bff, canary)
+    async with (
+        issuer,
+        Site() as canary,
+        start_demo_api(issuer) as api,
+        start_product(issuer, api, port=port, spa=str(app), apis=routes(api, canary)) as bff,
+    ):
+        yield Stack(issuer, api, bff, canary)
+        assert "request.crashed" not in bff.output()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

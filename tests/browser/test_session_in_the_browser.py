@@ -61,7 +61,9 @@ async def test_nothing_happens_to_the_page_while_three_access_tokens_expire(pers
         expiry = page.get_by_test_id("token-expires-at")
         await expect(expiry).not_to_have_attribute("data-value", str(seen))
         seen = await _expires_at(page)
-    watch = await page.evaluate("() => ({ ...window.watch, seconds: (performance.now() - watch.startedAt) / 1000 })")
+    watch = await page.evaluate(
+        "() => ({ ...window.watch, seconds: (performance.now() - watch.startedAt) / 1000 })"
+    )
     renewals = int(await page.get_by_test_id("renewals").get_attribute("data-value") or 0)
     after = await stack.issuer.counters()
 
