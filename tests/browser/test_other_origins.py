@@ -1,4 +1,4 @@
-"""Another origin in the same browser: cross-site on 127.0.0.1; same-site, so that cookies go along, on localhost."""
+"""Another origin in the same browser: cross-site on 127.0.0.1; same-site, where cookies go along, on localhost."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
