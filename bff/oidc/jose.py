@@ -181,7 +181,7 @@ def _public_key(jwk: Mapping[str, Any]) -> tuple[frozenset[str], Any]:
     match jwk.get("kty"), jwk.get("crv"):
         case "RSA", _:
             n, e = (int.from_bytes(_b64url(jwk[name]), "big") for name in ("n", "e"))
-            if n.bit_length() not in RSA_BITS or e.bit_length() > MAX_RSA_EXPONENT_BITS or e < 3:
+            if n.bit_length() not in RSA_BITS or e.bit_length() > MAX_RSA_EXPONENT_BITS:
                 raise ValueError("RSA key out of bounds")
             return _RSA, jwt.algorithms.RSAAlgorithm.from_jwk({name: jwk[name] for name in ("kty", "n", "e")})
         case "EC", str(curve) if curve in _CURVES:

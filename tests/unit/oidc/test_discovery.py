@@ -125,6 +125,19 @@ async def test_the_last_good_copy_survives(it: It):
     assert it.discovery.last_error is not None
 
 
+async def test_the_end_of_an_outage_is_told(it: It):
+    """An operator who saw it fail sees it recover, once."""
+    await it.discovery.ensure()
+    it.op.script("discovery", Reply(503))
+    with pytest.raises(IssuerUnavailable):
+        await it.discovery.refresh()
+    for _ in range(3):
+        await it.discovery.refresh()
+
+    names = [name for name, _ in it.events]
+    assert ["discovery_succeeded", "discovery_failed", "discovery_succeeded"] == names
+
+
 async def test_a_refresh_takes_over_what_changed(it: It):
     """OIDC Discovery §4: endpoints move."""
     await it.discovery.ensure()

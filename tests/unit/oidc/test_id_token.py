@@ -301,6 +301,13 @@ def test_a_renewal_may_repeat_or_add(changes):
     assert changed(CLAIMS, changes) == renewal(changes)
 
 
+def test_a_renewal_may_be_the_first_to_say_when_the_person_signed_in():
+    """OIDC Core §12.2: `auth_time` is held to an earlier one where there is an earlier one."""
+    previous = {name: value for name, value in CLAIMS.items() if name != "auth_time"}
+
+    assert NOW - 10 == renewal({"auth_time": NOW - 10}, previous)["auth_time"]
+
+
 def test_keycloak_may_show_a_later_sign_in_but_no_earlier_one():
     """Its auth_time is the browser session's, which another client's prompt=login moves."""
     assert NOW - 5 == renewal({"auth_time": NOW - 5}, provider="keycloak")["auth_time"]

@@ -86,6 +86,16 @@ async def test_a_new_key_is_found_when_a_token_names_it():
     assert "unknown_key" == await it.outcome(signed(CLAIMS, ec_key(0))), "the old key is gone"
 
 
+@pytest.mark.parametrize("kid", ["es256-1", REMOVED])
+async def test_a_new_key_must_have_made_the_signature_too(kid):
+    """OIDC Core §10.1.1: a name that is published is no signature."""
+    it = Cache(ec_key(0))
+    await it.check(signed(CLAIMS, ec_key(0)))
+    it.source.keys = (ec_key(1),)
+
+    assert "bad_signature" == await it.outcome(signed(CLAIMS, ec_key(9), kid=kid))
+
+
 async def test_rotation_is_followed_without_names_too():
     """OIDC Core §10.1: a token without `kid` that no key fits."""
     it = Cache(ec_key(0))

@@ -51,6 +51,7 @@ def test_signature_keys_are_read_with_what_they_are_good_for():
         RSA.jwk(alg="RSA-OAEP"),
         RSA.jwk(alg="HS256"),
         RSA.jwk(alg=7),
+        RSA.jwk(alg=["RS256"]),
         RSA.jwk(kid=7),
         RSA.jwk(kid="k" * 257),
         RSA.jwk(e="AQ"),

@@ -108,6 +108,7 @@ def test_an_endpoint_that_we_can_do_without_may_be_missing(name):
         "https://",
         "https://user:pw@op.test/x",
         "https://op.test\\@evil.test/x",
+        "https://op.test\\.evil.test/x",
         "https://op.test/x#fragment",
         "https://op.test/x#",
         "https://op.test:99999/x",
