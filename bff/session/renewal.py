@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from bff.errors import (
     BffError,
@@ -101,6 +101,8 @@ class Renewer:
             await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
         except TimeoutError as error:
             raise IssuerUnavailable(retry_after=2) from error
+        if live.ended:  # logged out meanwhile: whoever waited may not go on with what came
+            await self._raise_ended(live)
 
     def _begin(self, live: LiveSession) -> asyncio.Task[None]:
         task = self._background.start(self._run(live), "renew")
@@ -184,7 +186,9 @@ class Renewer:
         except GrantRejected as error:
             # A lease that ran out under us is the one way to have been overtaken: look before ending anything.
             record = await self._sessions.reload(live, self._clock())
-            if isinstance(record, StoredSession) and live.version != version:
+            if not isinstance(record, StoredSession):
+                raise _expired(record) from error  # logged out meanwhile, which took the token back
+            if live.version != version:
                 return None
             await self._end(live, "renewal_refused", error.error)
             raise SessionExpired(reason="renewal_refused") from error
@@ -254,7 +258,7 @@ class Renewer:
         record = self._vault.seal(
             renewed, live.ticket, version=live.version + 1, idle_expires_at=live.idle_expires_at
         )
-        if await self._store.replace(record, live.version):
+        if await self._store.replace(record, live.version) and not live.ended:
             live.adopt(renewed, record.version)
             return True
         current = await self._store.load(live.key, self._clock())
@@ -264,10 +268,14 @@ class Renewer:
                 return True
             live.version = current.version  # somebody else wrote; our tokens are the newer ones
             return False
-        # The session ended while the issuer answered: logout wins, and what we just got is revoked.
+        # The session ended while issuer or store answered: logout wins, and what it could not know is revoked.
         self._sessions.forget(live)
         self._revocations.later(renewed.tokens, renewed.handle)
         raise _expired(current)
+
+    async def _raise_ended(self, live: LiveSession) -> NoReturn:
+        record = await self._store.load(live.key, self._clock())
+        raise _expired(record if isinstance(record, Ended) else None)
 
     def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
         stored = self._vault.open(current.key, current.sealed, live.ticket)

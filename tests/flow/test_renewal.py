@@ -222,7 +222,7 @@ async def test_transient_fault_leaves_a_usable_token_in_use(world, fault):
 
 @pytest.mark.parametrize("fault", TRANSIENT)
 async def test_transient_fault_with_an_expired_token_is_503_and_never_a_logout(world, fault):
-    """A request that needs a new token while the issuer is away is told when to come again; nobody is logged out."""
+    """A request that needs a new token while the issuer is away is told when to come again, and nobody is out."""
     browser = world.browser()
     await browser.log_in()
     world.op.always("token", _fault(fault))
