@@ -74,7 +74,7 @@ def build_error_page(page: ErrorPage) -> bytes:
 <h1>{escape(page.title)}</h1>
 <p>{escape(detail)}</p>
 <nav><a class="first" href="{escape(again)}">Try again</a><a href="/">Go to the start page</a></nav>
-<small><code>{escape(page.code)}</code>{reason} · request <code>{escape(page.request_id)}</code></small>
+<small><code>{escape(page.code)}</code>{reason}<br>request <code>{escape(page.request_id)}</code></small>
 </main>
 </body>
 </html>
