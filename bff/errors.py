@@ -102,12 +102,16 @@ class RouteNotFound(BffError):
 
 
 class MethodNotAllowed(BffError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not. `allow` names those that do (RFC 9110 §15.5.6)."""
 
     code = "method_not_allowed"
     status = 405
     title = "Method not allowed"
     default_detail = "This path does not answer that method."
+
+    def __init__(self, detail: str | None = None, *, allow: str) -> None:
+        super().__init__(detail)
+        self.allow = allow
 
 
 class BadRequestTarget(BffError):

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bff.errors import BffError
+from bff.errors import BffError, MethodNotAllowed
 
 PROBLEM_JSON = b"application/problem+json"
 TYPE_PREFIX = "urn:bff:problem:"
@@ -49,6 +49,8 @@ def build_problem_response(error: BffError, request_id: str) -> tuple[int, Heade
     ]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", error.allow.encode("ascii")))
     if error.status == 401:
         # RFC 9110 §15.5.2 asks for a challenge; this scheme makes no browser open a password dialog.
         headers.append((b"www-authenticate", b'Session realm="bff"'))

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bff.access.policy import Deny, decide
-from bff.errors import AccessDenied, BffError, CookieUnreadable, SessionExpired, SessionRequired
+from bff.errors import (
+    AccessDenied,
+    BffError,
+    CookieUnreadable,
+    MethodNotAllowed,
+    SessionExpired,
+    SessionRequired,
+)
 from bff.events import Emit
 from bff.http.cookies import has_cookie, read_cookie
 from bff.http.origins import check_same_origin
@@ -22,6 +29,10 @@ from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
+
+# TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
+_NEVER_FORWARDED = frozenset({"TRACE", "TRACK", "CONNECT"})
+_USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,8 @@ class ApiProxy:
         """Serve one request whose path belongs to `route`."""
         request_id = new_request_id()
         try:
+            if scope["method"] in _NEVER_FORWARDED:
+                raise MethodNotAllowed(allow=_USUAL)
             check_target(scope["raw_path"])
             check_query(scope["query_string"])
             head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException
 
 from bff.errors import (
     BadRequest,
@@ -24,7 +24,6 @@ from bff.web.pages import CONTENT_SECURITY_POLICY, ErrorPage, build_error_page
 _BY_STATUS: Mapping[int, type[BffError]] = {
     400: BadRequest,
     404: RouteNotFound,
-    405: MethodNotAllowed,
     413: BodyTooLarge,
 }
 AnyRequest = Request[Any, Any, Any]
@@ -73,6 +72,8 @@ def _describe(problem: BffError, request_id: str, login_path: str) -> ErrorPage:
 
 def _translate(error: Exception) -> BffError:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed(allow=(error.headers or {}).get("allow", ""))
     return _BY_STATUS.get(status, BffError)()
 
 

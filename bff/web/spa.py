@@ -53,7 +53,7 @@ class SpaFiles:
             MethodNotAllowed, RouteNotFound: see there.
         """
         if scope["method"] not in {"GET", "HEAD"}:
-            raise MethodNotAllowed
+            raise MethodNotAllowed(allow="GET, HEAD")
         self._reread()
         file = self._files.get(scope["path"])
         if file is None:
