@@ -66,8 +66,10 @@ class PyreqwestUpstream:
     ) -> AbstractAsyncContextManager[UpstreamResponse]:
         """See `Upstream.open`."""
         if body is None or isinstance(body, bytes):
+            if body == b"":
+                headers.append(("content-length", "0"))  # left out by the client; some servers answer 411 then
             builder = self._clients[route.path].request(method, url).headers(headers)
-            if body is not None:
+            if body:
                 builder = builder.body_bytes(body)
         else:
             builder = self._uploaders[route.path].request(method, url).headers(headers).body_stream(body)
