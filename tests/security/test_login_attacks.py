@@ -11,7 +11,7 @@ from tests.servers import Issuer
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 
-# RFC 9700 §2.1 and §4.11.1, OWASP ASVS 3.7.2: everything that some browser or framework ever took for another origin.
+# RFC 9700 §2.1 and §4.11.1, OWASP ASVS 3.7.2: what some browser or framework once took for another origin.
 OPEN_REDIRECTS = (
     "https://evil.example",
     "http://evil.example/",
@@ -245,7 +245,8 @@ async def test_missing_state_is_refused(bff: Bff, issuer: Issuer):
 
 
 @pytest.mark.parametrize(
-    "state", ["x" * 10_000, "%0d%0aX:1", "{}", "../../etc/passwd", "gASVCgAAAAAAAACMBm9zLg", "%ff%fe", "\u202e", "%00"]
+    "state",
+    ["x" * 10_000, "%0d%0aX:1", "{}", "../../etc/passwd", "gASVCgAAAAAAAACMBm9zLg", "%ff%fe", "\u202e", "%00"],
 )
 async def test_stuffed_state_is_refused_without_a_crash(bff: Bff, issuer: Issuer, state: str):
     """State is compared, never interpreted (RFC 9700 §4.7.1)."""
