@@ -81,7 +81,7 @@ class Sessions:
         # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
         self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
-        feed.listen(self._on_change, self._by_cookie.clear)
+        feed.listen(self._on_change, self._doubt_all)
 
     # ── from a cookie to a session ──────────────────────────────────────────────────────────────────────
 
@@ -97,13 +97,7 @@ class Sessions:
         ticket = self._ticket(cookie, now)
         if ticket is None:
             return Unreadable()
-        key = ticket.store_key
-        with self._feed.waiter(key) as waiter:
-            trusted = self._feed.trusted
-            record = await self._store.load(key, now)
-            if waiter.heard:  # it changed while we read: what we read may be older than what was pushed
-                trusted = False
-                record = await self._store.load(key, now)
+        record, believed = await self._read(ticket.store_key, now)
         match record:
             case None:
                 return Gone("expired")
@@ -111,11 +105,10 @@ class Sessions:
                 self._revoke_leftover(record, ticket, now)
                 return Gone(record.reason)
             case StoredSession():
-                live = self._adopt(record, ticket, now)
+                live = self._adopt(record, ticket, now, believed=believed)
                 if live is None:
                     return Unreadable()
-                if trusted:
-                    self._remember(cookie, live)
+                self._remember(cookie, live)
                 return live
 
     async def resolve(self, cookie: bytes | None) -> Resolved | None:
@@ -135,9 +128,9 @@ class Sessions:
 
     async def reload(self, live: LiveSession, now: float) -> StoredSession | Ended | None:
         """Read a session again and take on what is newer."""
-        record = await self._store.load(live.key, now)
+        record, believed = await self._read(live.key, now)
         if isinstance(record, StoredSession):
-            if self._adopt(record, live.ticket, now, live) is None:
+            if self._adopt(record, live.ticket, now, live, believed=believed) is None:
                 raise SessionExpired(reason="ended")
             return record
         self._drop(live)
@@ -197,8 +190,18 @@ class Sessions:
 
     # ── the worker's view ───────────────────────────────────────────────────────────────────────────────
 
+    async def _read(self, key: bytes, now: float) -> tuple[StoredSession | Ended | None, bool]:
+        """Return what the store has, and whether every change since then will be heard of."""
+        with self._feed.waiter(key) as waiter:
+            trusted = self._feed.trusted
+            record = await self._store.load(key, now)
+            if not waiter.heard:
+                return record, trusted
+        # It changed while we read, or pushes were missed: what we read may be older than what was pushed.
+        return await self._store.load(key, now), False
+
     def _adopt(
-        self, record: StoredSession, ticket: Ticket, now: float, live: LiveSession | None = None
+        self, record: StoredSession, ticket: Ticket, now: float, live: LiveSession | None = None, *, believed: bool
     ) -> LiveSession | None:
         live = live or self._by_key.get(record.key)
         if live is not None and live.ended:
@@ -215,7 +218,7 @@ class Sessions:
                 self._by_key[record.key] = live
             live.adopt(session, record.version)
         live.idle_expires_at = max(live.idle_expires_at, record.idle_expires_at)
-        live.checked_until = min(now + self.limits.recheck, record.expires_at)
+        live.checked_until = min(now + self.limits.recheck, record.expires_at) if believed else 0.0
         return live
 
     def _remember(self, cookie: bytes, live: LiveSession) -> None:
@@ -223,6 +226,11 @@ class Sessions:
         self._by_cookie.move_to_end(cookie)
         if len(self._by_cookie) > self.limits.cache_size:
             self._by_cookie.popitem(last=False)
+
+    def _doubt_all(self) -> None:
+        # Not forgotten: when it was last used, and when its renewal may be tried again, is still true.
+        for live in self._by_cookie.values():
+            live.checked_until = 0.0
 
     def _drop(self, live: LiveSession) -> None:
         if self._by_key.get(live.key) is live:
