@@ -133,7 +133,7 @@ async def test_gzip_that_was_not_asked_for_is_read_all_the_same():
     ("body", "encoding"),
     [
         (b"not gzip", "gzip"),
-        (gzip.compress(b"{}" * 100)[:-10], "gzip"),
+        (gzip.compress(b"{}" * 100, mtime=0)[:-10], "gzip"),
         (b"{}", "br"),
         (b"{}", "gzip, gzip"),
         (b"{}", "deflate"),
