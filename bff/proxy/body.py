@@ -1,7 +1,7 @@
 """Request bodies: small ones read whole and sent in one write, others streamed as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from bff.errors import BadRequest, BodyTooLarge
 from bff.proxy.asgi import Receive
@@ -44,6 +44,7 @@ class Upload:
         self._limit = limit
         self._timeout = timeout
         self.failure: BodyTooLarge | BadRequest | BrowserGone | None = None
+        self.on_end: Callable[[], None] | None = None  # called once the whole body has come
         self.deadline: asyncio.Timeout | None = None  # how long the upstream may take, from the last byte on
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -58,6 +59,8 @@ class Upload:
                 size += len(chunk)
                 if size > self._limit:
                     raise BodyTooLarge(limit=self._limit)
+                if not more and self.on_end is not None:
+                    self.on_end()
                 if chunk:
                     yield chunk
         except (BodyTooLarge, BadRequest, BrowserGone) as error:

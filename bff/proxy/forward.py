@@ -8,7 +8,7 @@ from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.http.cookies import keep_cookies
 from bff.proxy.answer import build_answer_headers
-from bff.proxy.asgi import Hangup, Receive, Scope, Send
+from bff.proxy.asgi import Hangups, Receive, Scope, Send
 from bff.proxy.body import BrowserGone, Upload, read_small
 from bff.proxy.forwarded import Forwarding, trace_header
 from bff.proxy.head import RequestHead
@@ -36,6 +36,7 @@ class Forwarder:
         self._forwarding = forwarding
         self._cookie_name = cookie_name.encode("ascii")
         self._emit = emit
+        self._hangups = Hangups()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         """Forward and stream the answer.
@@ -44,24 +45,24 @@ class Forwarder:
             UpstreamUnreachable, UpstreamTimeout, BodyTooLarge, BadRequest: while nothing has been answered yet. An
                 answer that breaks later is cut, so that it never looks complete (RFC 9112 §8).
         """
-        hangup = Hangup(receive)
+        task = self._hangups.current()
         try:
-            body = await self._body(receive, call)
+            body = await self._body(receive, call) if call.head.has_body else None
             if isinstance(body, Upload):
+                body.on_end = lambda: self._hangups.watch(task, receive)
                 await self._upload(scope, send, call, body)
             else:
-                hangup.watch()
+                self._hangups.watch(task, receive)
                 async with self._open(scope, call, body) as response:
                     await self._answer(scope, send, call, response)
         except BrowserGone:
             return
         except asyncio.CancelledError:
-            if not hangup.gone:
+            if not self._hangups.is_gone(task):
                 raise
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
+            task.uncancel()
         finally:
-            hangup.stop()
+            self._hangups.stop(task)
 
     async def _upload(self, scope: Scope, send: Send, call: Call, upload: Upload) -> None:
         try:
@@ -101,11 +102,8 @@ class Forwarder:
             headers.append(("content-length", str(head.content_length)))
         return headers
 
-    async def _body(self, receive: Receive, call: Call) -> bytes | Upload | None:
-        head = call.head
-        if not head.chunked and not head.content_length:
-            return b"" if head.content_length == 0 else None
-        small = await read_small(receive, head)
+    async def _body(self, receive: Receive, call: Call) -> bytes | Upload:
+        small = await read_small(receive, call.head)
         return small if small is not None else Upload(receive, call.route.max_body_size, call.route.timeout)
 
     async def _answer(self, scope: Scope, send: Send, call: Call, response: UpstreamResponse) -> None:

@@ -43,6 +43,11 @@ class RequestHead:
     traceparent: bytes | None = None
     dropped_by_connection: set[bytes] = field(default_factory=set)
 
+    @property
+    def has_body(self) -> bool:
+        """Whether a body was announced, if only an empty one."""
+        return self.chunked or self.content_length is not None
+
 
 # What happens to a header is decided by its name alone, once: the name to forward it under, or None.
 _fate: dict[bytes, str | None] = dict.fromkeys(_DROPPED)
