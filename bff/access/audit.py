@@ -69,6 +69,7 @@ class AuditLog:
         if self._task is not None:
             await self._queue.join()
             self._task.cancel()
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         while True:
@@ -77,7 +78,7 @@ class AuditLog:
                 lines.append(self._queue.get_nowait())
             try:
                 await asyncio.to_thread(self._write, b"".join(lines))
-            except OSError:
+            except (OSError, ValueError):  # the latter is what a closed stdout says
                 self.dropped += len(lines)
             for _ in lines:
                 self._queue.task_done()
@@ -96,5 +97,4 @@ def _write_all(stream: IO[bytes], lines: bytes) -> None:
 
 
 def _private(path: str, flags: int) -> int:
-
     return os.open(path, flags, 0o600)

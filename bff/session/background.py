@@ -24,14 +24,17 @@ class Background:
 
     async def close(self, seconds: float) -> None:
         """Wait up to `seconds` for what is under way, then cancel the rest."""
-        tasks = [task for task in self._tasks if not task.done()]
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
+        deadline = asyncio.get_running_loop().time() + seconds
+        # What is under way may begin more (a renewal that finds its session ended revokes what it got).
+        while tasks := [task for task in self._tasks if not task.done()]:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await asyncio.wait(tasks, timeout=left)
+        for task in tasks:
             task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=1.0)
+        if tasks:
+            await asyncio.wait(tasks, timeout=1.0)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -50,6 +50,8 @@ class ChangeFeed:
                     self._hear(news)
             except SessionStoreUnavailable:
                 pass  # said below, together with a feed that merely ended
+            except Exception as error:  # noqa: BLE001 -- a worker that stopped hearing would go on believing
+                self._emit("background.crashed", {"task": "change-feed", "error": type(error).__name__})
             self._lose()
             await asyncio.sleep(self._retry_after)
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bff.errors import CallbackRejected
+from bff.errors import CallbackRejected, GrantRejected, TokenRejected
 from bff.events import Emit
 from bff.http.cookies import CookieWriter, read_cookie
 from bff.http.return_to import parse_return_to
@@ -106,6 +106,7 @@ class Login:
 
         Raises:
             LoginFailed: the answer is not to our question, or does not hold.
+            GrantRejected, TokenRejected: the issuer refused the code, or what it gave for it breaks a rule.
             IssuerUnavailable, SessionStoreUnavailable: it could not be finished now.
         """
         now = self._clock()
@@ -113,6 +114,7 @@ class Login:
         pending = self._attempts.find(callback.state, cookies, now)
         if pending is None and await self._current(cookies) is not None:
             return Redirect("/")  # the back button, or a second click: nothing to do, and nothing was taken
+        await self._relying_party.ensure_ready()  # a worker that has just started may still be asking
         try:
             attempt = pending.attempt if pending is not None else None
             code = check_callback(
@@ -133,6 +135,9 @@ class Login:
             if pending.silent and error.reason in _SILENT_NO:
                 return Redirect(pending.attempt.return_to, (ended,))
             raise LoginFailed(error, pending.attempt.return_to, ended) from error
+        except (GrantRejected, TokenRejected) as error:
+            self._emit("login.failed", {"reason": error.code})
+            raise
 
     async def _redeem(self, code: str, pending: PendingLogin, now: float) -> Redirect:
         attempt = pending.attempt
@@ -142,12 +147,15 @@ class Login:
             raise CallbackRejected("already_used")
         grant = await self._complete(await self._relying_party.redeem(code, attempt))
         principal = self._principal_of(grant)
-        await self._check_not_logged_out(grant, principal)
         now = self._clock()
-        session, value = await self._sessions.create(grant, principal, now)
+        live, value = await self._sessions.create(grant, principal, now)
+        # Only now: either a back-channel logout finds the session, or we find the logout.
+        if await self._was_logged_out(grant, principal):
+            await self._sessions.end(live, "backchannel_logout", now)
+            raise CallbackRejected("logged_out_meanwhile")
         if pending.replaces is not None:
             await self._sessions.end_key(pending.replaces, "replaced", now)
-        self._emit("login.done", {"subject": principal.subject, "session": session.handle})
+        self._emit("login.done", {"subject": principal.subject, "session": live.session.handle})
         return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), self._cookie.set(value)))
 
     async def _complete(self, grant: Grant) -> Grant:
@@ -157,8 +165,8 @@ class Login:
         extra = await self._userinfo(grant.tokens.access_token, str(grant.claims["sub"]))
         return replace(grant, claims={**extra, **grant.claims})
 
-    async def _check_not_logged_out(self, grant: Grant, principal: Principal) -> None:
-        """A back-channel logout that overtook this login wins."""
+    async def _was_logged_out(self, grant: Grant, principal: Principal) -> bool:
+        """Whether a back-channel logout overtook this login. In the same second, the logout wins."""
         now = self._clock()
         issued_at = float(grant.claims.get("iat", now))
         names = self._vault.subject_hashes(principal.issuer, principal.subject)
@@ -166,8 +174,9 @@ class Login:
             names += self._vault.issuer_sid_hashes(principal.issuer, sid)
         for name in names:
             logged_out_at = await self._store.recall(b"logged-out:" + name, now)
-            if logged_out_at is not None and issued_at < logged_out_at:
-                raise CallbackRejected("logged_out_meanwhile")
+            if logged_out_at is not None and issued_at <= logged_out_at:
+                return True
+        return False
 
     async def _current(self, cookies: Sequence[bytes]) -> bytes | None:
         """The store key of the session that the browser has now, if it is alive."""

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
 
+from bff.crypto.key_ring import CannotOpenError
 from bff.errors import (
     BffError,
     GrantRejected,
@@ -278,7 +279,10 @@ class Renewer:
         raise _expired(record if isinstance(record, Ended) else None)
 
     def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
-        stored = self._vault.open(current.key, current.sealed, live.ticket)
+        try:
+            stored = self._vault.open(current.key, current.sealed, live.ticket)
+        except CannotOpenError:  # sealed with a key that this worker does not have yet
+            return False
         return bool(stored.tokens == renewed.tokens)
 
 

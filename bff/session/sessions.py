@@ -138,7 +138,7 @@ class Sessions:
 
     # ── beginning and end ───────────────────────────────────────────────────────────────────────────────
 
-    async def create(self, grant: Grant, principal: Principal, now: float) -> tuple[Session, bytes]:
+    async def create(self, grant: Grant, principal: Principal, now: float) -> tuple[LiveSession, bytes]:
         """Begin a session under a new id; return it and the cookie's value."""
         ticket = new_ticket()
         issuer_sid = grant.claims.get("sid")
@@ -153,7 +153,10 @@ class Sessions:
         )
         record = self._vault.seal(session, ticket, version=1, idle_expires_at=now + self.limits.idle)
         await self._store.create(record)
-        return session, self._envelope.seal(ticket.build(), now)
+        live = LiveSession(ticket, record.key, self.limits.renew_ahead)
+        live.idle_expires_at = record.idle_expires_at
+        live.adopt(session, record.version)
+        return live, self._envelope.seal(ticket.build(), now)
 
     async def end(self, live: LiveSession, reason: str, now: float, *, keep_sealed: bool = False) -> bool:
         """End a session that we can open, and revoke its tokens. False when it had ended already."""
