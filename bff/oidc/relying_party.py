@@ -8,7 +8,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from bff.errors import CallbackRejected, GrantRejected, IssuerUnavailable, MetadataInvalid, TokenRejected
+from bff.errors import (
+    CallbackRejected,
+    GrantRejected,
+    IssuerUnavailable,
+    MetadataInvalid,
+    RenewalUnchecked,
+    TokenRejected,
+)
 from bff.oidc import keys
 from bff.oidc.attempt import LoginAttempt, build_authorization_url
 from bff.oidc.client import Client
@@ -153,8 +160,8 @@ class RelyingParty:
         """Use the refresh token (RFC 6749 §6). What the issuer leaves out stays as it was.
 
         Raises `GrantRejected` or `TokenRejected` when the session is over, and `IssuerUnavailable` for everything
-        that is not the person's fault. Once the issuer has answered, a lack of keys to check the answer with is no
-        error, since the old refresh token may be spent: the unchecked part counts as left out, and is told.
+        that is not the person's fault. An answer that cannot be checked for lack of keys raises `RenewalUnchecked`
+        with the new refresh token, since the old one may be spent; nothing else of it is to be used.
         """
         if tokens.refresh_token is None:
             raise GrantRejected("invalid_grant", "There is no refresh token to renew the session with.")
@@ -167,8 +174,9 @@ class RelyingParty:
         renewed = None
         if response.id_token is not None:
             check = self._checker.renewed_claims(response.id_token, claims, response.access_token)
-            renewed = await self._if_it_can_be_checked("id_token", check)
-        access_claims = await self._if_it_can_be_checked("access_token", self._checker.access_claims(response))
+            renewed = await self._checked("id_token", check, response.refresh_token)
+        check_access = self._checker.access_claims(response)
+        access_claims = await self._checked("access_token", check_access, response.refresh_token)
         token_set = build_token_set(
             response,
             access_claims,
@@ -248,18 +256,20 @@ class RelyingParty:
         credentials = self._authenticator.credentials(metadata, self._clock())
         return await self._transport.post_form(endpoint, [*form, *credentials.form], credentials.headers)
 
-    async def _if_it_can_be_checked(self, token: str, check: Awaitable[T]) -> T | None:
-        """Return what a check of a renewal's token finds, or None when the key for it is not to be had."""
+    async def _checked(self, token: str, check: Awaitable[T], refresh_token: str | None) -> T:
+        """Return what a check of a renewal's token finds; `RenewalUnchecked` when its key is not to be had."""
+        cause: IssuerUnavailable | TokenRejected
         try:
             return await check
-        except IssuerUnavailable:
-            reason = "keys_unavailable"
+        except IssuerUnavailable as error:
+            cause, reason = error, "keys_unavailable"
         except TokenRejected as error:
             reason = str(error.members["reason"])
             if reason != "unknown_key":
                 raise
+            cause = error
         self._on_event("renewal_unchecked", {"token": token, "reason": reason})
-        return None
+        raise RenewalUnchecked(refresh_token) from cause
 
     async def _fetch_jwks(self) -> Mapping[str, Any]:
         metadata = await self._discovery.ensure()
