@@ -105,17 +105,6 @@ def read_scope(value: object) -> str:
     return text
 
 
-def read_method(value: object) -> str:
-    """An HTTP method, upper-cased."""
-    expected = 'a method such as "GET" or "POST"'
-    if value == "*":
-        raise BadValue("is no method", expected, "leave `methods` out to allow any")
-    method = read_token(value).upper()
-    if method in {"TRACE", "CONNECT"}:
-        raise BadValue(f"{method} is never forwarded", expected, "remove it (RFC 9110 §7.6.2, §9.3.6)")
-    return method
-
-
 def read_cookie_name(value: object) -> str:
     """The session cookie's name, with the prefix that has browsers refuse a planted one (RFC 6265bis §4.1.3.2)."""
     expected = 'a name that starts with "__Host-", such as "__Host-bff"'

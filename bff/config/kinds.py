@@ -15,9 +15,9 @@ class Kind:
     """What a key takes.
 
     Attributes:
-        value_type: the class of the value; `Mapping` for maps of strings, `tuple` for arrays.
+        value_type: the class of the value; `Mapping` for tables with any keys, `tuple` for arrays.
         marker: the second half of `Annotated`, or nothing.
-        entry: what the entries of an array are.
+        entry: what the entries of an array, or the values of such a table, are.
     """
 
     value_type: Any
@@ -41,7 +41,9 @@ def kind_of(annotation: Any) -> Kind:
         return kind_of(inner)
     if origin is tuple:
         return Kind(tuple, entry=kind_of(arguments[0]))
-    return Kind(Mapping if origin is Mapping else annotation)
+    if origin is Mapping:
+        return Kind(Mapping, entry=kind_of(arguments[1]))
+    return Kind(annotation)
 
 
 def kinds_of(table: type[Any]) -> Mapping[str, Kind]:

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bff.config.access_rules import broken_access_rules
+from bff.config.assignments import check_assignments
 from bff.config.findings import ConfigError, Finding, Severity, has_errors
 from bff.config.reading import Reading
-from bff.config.rules import broken_rules
+from bff.config.rules import Problem, broken_rules
 from bff.config.secret_sources import SecretSources
 from bff.config.settings import Secret, Settings
 from bff.config.sources import Sources, overrides_in
 from bff.config.toml_lines import find_lines
+from bff.config.values import BadValue
 
 DEFAULT_FILE = "bff.toml"
 VARIABLE = "BFF_CONFIG"
@@ -57,8 +60,11 @@ def load_with_findings(
     reading = Reading(sources, SecretSources(environ, directory), findings)
     settings = reading.read()
     # Asked first and reported then: one broken rule does not hide another one about the same key.
-    for broken in [rule for rule in broken_rules(settings) if not any(map(reading.is_broken, rule.keys))]:
-        reading.report(broken.keys[0], broken.problem, broken.severity)
+    broken_ones = [*broken_rules(settings), *broken_access_rules(settings)]
+    for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
+        reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
+    if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):
+        findings += check_assignments(directory / settings.roles.assignments, settings.roles.known)
     findings = sorted(reading.findings, key=lambda found: (found.file != str(file), found.file, found.line or 0))
     if has_errors(findings):
         raise ConfigError(findings)
@@ -82,12 +88,25 @@ def anchor(settings: Settings, directory: Path) -> Settings:
     spa = settings.spa
     if spa is not None and spa.directory is not None:
         spa = replace(spa, directory=str(directory / spa.directory))
+    roles = settings.roles
+    if roles.assignments is not None:
+        roles = replace(roles, assignments=str(directory / roles.assignments))
     return replace(
         settings,
+        roles=roles,
         session=replace(settings.session, store=Secret(store)),
         audit=replace(settings.audit, sink=sink),
         spa=spa,
     )
+
+
+def _with_place(broken: Problem, sources: Sources) -> BadValue:
+    """The problem, which also says where the other place is that the reader must look at."""
+    if broken.other is None:
+        return broken.problem
+    file, line = sources.place(broken.other)
+    problem = broken.problem
+    return BadValue(problem.message, problem.expected, f"the other one is at {file}:{line}; {problem.hint}")
 
 
 def _read_file(file: Path) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bff.config import addresses, choices, values
+from bff.config import addresses, choices, condition_readers, values
 
 Reader = Callable[[object], object]
 
@@ -27,7 +27,14 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "provider": choices.read_provider,
         "prompt": choices.read_prompt,
         "scope": choices.read_scope,
-        "method": choices.read_method,
+        "method": condition_readers.read_method,
+        "path pattern": condition_readers.read_path_pattern,
+        "time window": condition_readers.read_time_window,
+        "claim test": condition_readers.read_claim_test,
+        "callable": condition_readers.read_callable,
+        "curve": condition_readers.read_curve,
+        "access token type": condition_readers.read_access_token_type,
+        "rsa bits": condition_readers.read_rsa_bits,
         "cookie name": choices.read_cookie_name,
         "csrf": choices.read_csrf,
         "token kind": choices.read_token_kind,

@@ -85,10 +85,10 @@ class Reading:
             if not isinstance(raw, dict):
                 raise BadValue(f"is {_shape(raw)}", "a table", f"write it as [{dotted(path)}]")
             return self._table(kind.table, raw, path)
+        if kind.entry is not None and kind.value_type is Mapping:
+            return self._mapping(kind.entry, raw, path)
         if kind.entry is not None:
             return self._array(kind.entry, raw, path)
-        if kind.value_type is Mapping:
-            return self._mapping(raw, path)
         if kind.value_type is Secret:
             return self._secrets(kind, raw, path)[0]
         return read_scalar(kind, raw)
@@ -114,8 +114,12 @@ class Reading:
                 self.report(here, problem)
         return tuple(entries)
 
-    def _mapping(self, raw: object, path: Path) -> Mapping[str, str]:
+    def _mapping(self, kind: Kind, raw: object, path: Path) -> Mapping[str, object]:
         expected = 'a table of strings such as { "this" = "that" }'
+        if kind.entry is not None:
+            expected = 'a table of arrays such as { "this" = ["that"] }'
+        elif kind.marker:
+            expected = f'a table of {kind.marker}s such as {{ "this" = … }}'
         if isinstance(raw, Override):
             raw = _parse_json(raw.text, "a JSON object of strings")
         if not isinstance(raw, dict):
@@ -123,7 +127,7 @@ class Reading:
         read = {}
         for key, value in raw.items():
             try:
-                read[key] = read_text(value.text if isinstance(value, Override) else value)
+                read[key] = self._value(kind, value, (*path, key))
             except BadValue as problem:
                 self.report((*path, key), problem)
         return MappingProxyType(read)
@@ -147,7 +151,7 @@ class Reading:
 
 def read_scalar(kind: Kind, raw: object) -> object:
     """Read one value that is neither a table nor an array nor a secret."""
-    value = _typed(raw.text, kind) if isinstance(raw, Override) else raw
+    value = _typed(raw.text, kind) if isinstance(raw, Override) else _plain(raw)
     if kind.marker:
         return READERS[kind.marker](value)
     if kind.value_type is bool:

@@ -36,11 +36,12 @@ ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A broken rule, and the keys it is about."""
+    """A broken rule, and the keys it is about. `other` is a second place that the reader must look at."""
 
     keys: tuple[Path, ...]
     problem: BadValue
     severity: Severity = Severity.ERROR
+    other: Path | None = None
 
 
 def broken_rules(settings: Settings) -> Iterator[Problem]:
@@ -217,11 +218,6 @@ def _route(settings: Settings, index: int, route: ApiSettings) -> Iterator[Probl
                 'true, or "origin" for what cannot send a header',
             ),
             Severity.WARNING,
-        )
-    if route.token is TokenKind.NONE and any(entry.roles for entry in route.allow):
-        yield Problem(
-            ((*at, "allow"), (*at, "token")),
-            BadValue("asks for roles on a route without a user", "no roles, or a token of the user"),
         )
     own = urlsplit(settings.public_url)
     upstream = urlsplit(route.upstream)

@@ -11,6 +11,8 @@ from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import Annotated
 
+from bff.config.conditions import ClaimTest, PathPattern, TimeWindow
+
 Network = IPv4Network | IPv6Network
 
 
@@ -172,8 +174,17 @@ class TokensSettings:
     """`[tokens]`."""
 
     algorithms: tuple[Annotated[str, "algorithm"], ...] = ("RS256", "PS256", "ES256", "EdDSA")
+    min_rsa_bits: Annotated[int, "rsa bits"] = 2048
+    curves: tuple[Annotated[str, "curve"], ...] = ("P-256", "P-384", "P-521", "Ed25519")
+    trusted_issuers: tuple[Annotated[str, "issuer"], ...] = ()  # empty: oidc.issuer alone
     access_token_audience: tuple[str, ...] = ()
+    access_token_type: Annotated[str, "access token type"] = "any"
+    allow_opaque_access_tokens: bool = True
+    required_id_token_claims: tuple[str, ...] = ()
+    required_access_token_claims: tuple[str, ...] = ()
     max_access_token_lifetime: PositiveSeconds = 3600.0
+    max_id_token_lifetime: PositiveSeconds = 24 * 3600.0
+    max_refresh_token_lifetime: PositiveSeconds | None = None  # None: any
     max_session_lifetime: PositiveSeconds = 24 * 3600.0
     on_violation: OnViolation = OnViolation.REJECT
     clock_skew: Seconds = 30.0
@@ -185,14 +196,31 @@ class RolesSettings:
 
     claims: tuple[str, ...] = ("roles", "groups", "realm_access.roles")
     rename: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    implies: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    subjects: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    assignments: str | None = None  # a file; see bff.config.assignments
+    known: tuple[str, ...] = ()  # empty: any name may be a role
+    max_roles: Count = 500
 
 
 @dataclass(frozen=True, slots=True)
 class AllowSettings:
-    """One entry of `allow` in `[[api]]`. No `methods`: any; no `roles`: any signed-in user."""
+    """One entry of `allow` in `[[api]]`: everything that it asks must hold. Empty: any signed-in user."""
 
     methods: tuple[Annotated[str, "method"], ...] = ()
-    roles: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()  # one of them
+    all_roles: tuple[str, ...] = ()
+    none_roles: tuple[str, ...] = ()
+    path: Annotated[PathPattern, "path pattern"] | None = None  # below the route; None: any
+    scopes: tuple[Annotated[str, "scope"], ...] = ()  # all of them
+    claims: Mapping[str, Annotated[ClaimTest, "claim test"]] = field(default_factory=lambda: MappingProxyType({}))
+    match: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # parameter to claim
+    acr: tuple[str, ...] = ()  # one of them
+    amr: tuple[str, ...] = ()  # one of them
+    max_age: PositiveSeconds | None = None  # since the login (`auth_time`)
+    times: tuple[Annotated[TimeWindow, "time window"], ...] = ()  # one of them
+    networks: tuple[Annotated[Network, "network"], ...] = ()  # one of them
+    deny: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +238,7 @@ class ApiSettings:
     forward_cookies: tuple[Token, ...] = ()
     allow_set_cookie: bool = False
     allow: tuple[AllowSettings, ...] = ()
+    policy: Annotated[str, "callable"] | None = None  # decides in place of `allow`
 
 
 @dataclass(frozen=True, slots=True)

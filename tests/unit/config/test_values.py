@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from bff.config import addresses, choices, values
+from bff.config import addresses, choices, condition_readers, values
 from bff.config.settings import Csrf, TokenKind
 from bff.config.values import BadValue
 from bff.session.stores import open_store
@@ -387,10 +387,10 @@ def test_scopes():
 
 def test_methods():
     """Methods are upper-cased; TRACE and CONNECT are never forwarded (RFC 9110 §9.3.6, §9.3.8)."""
-    assert "PATCH" == choices.read_method("patch")
-    assert ("is no method", "leave `methods` out to allow any") == refusal(choices.read_method, "*")
-    assert "TRACE is never forwarded" == refusal(choices.read_method, "trace")[0]
-    assert "holds characters that a name cannot hold" == refusal(choices.read_method, "GET POST")[0]
+    assert "PATCH" == condition_readers.read_method("patch")
+    assert ("is no method", "leave `methods` out to allow any") == refusal(condition_readers.read_method, "*")
+    assert "TRACE is never forwarded" == refusal(condition_readers.read_method, "trace")[0]
+    assert "holds characters that a name cannot hold" == refusal(condition_readers.read_method, "GET POST")[0]
 
 
 def test_cookie_names():
