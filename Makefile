@@ -11,8 +11,8 @@ DEMO_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
 PYTEST_ARGS ?=
-# Most tests wait for servers more than they compute, so that a few more than there are cores is faster.
-JOBS ?= 3
+# Test processes. Many tests start servers of their own, so more than this is no gain on two cores.
+JOBS ?= 2
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
@@ -26,11 +26,13 @@ demo: ## everything together at http://localhost:8080; with DEMO_ARGS=--check it
 	@$(SET_UP) python issuer app
 	@exec $(PY) frontend_example/demo/run.py $(DEMO_ARGS)
 
-# pytest comes last, so that its summary is the last line. Its plugin makes a skipped test a failure.
+# pytest comes last, so that its summary is the last line. The plugin makes a skipped test a failure; the profile has
+# hypothesis search in the same places each time, and allows for a slow machine.
 test: ## linters, types, the front end's tests and all of pytest
 	@$(SET_UP) python issuer app chromium
 	@$(MAKE) --no-print-directory check
-	@PYTHONPATH=.ci $(PY) -m pytest -p every_test_runs -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	@PYTHONPATH=.ci $(PY) -m pytest -p every_test_runs --hypothesis-profile=ci -n $(JOBS) --dist loadfile \
+		$(PYTEST_ARGS)
 
 lint: ## what `make test` checks before it runs pytest
 	@$(SET_UP) python app
