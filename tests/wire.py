@@ -27,12 +27,13 @@ class Heard:
         return self.data.partition(b"\r\n\r\n")[2]
 
 
-async def say(port: int, *pieces: bytes, within: float = 5.0, quiet: float = _QUIET) -> Heard:
-    """Send the pieces on one connection and listen until the server closes it or falls silent.
+async def say(port: int, *pieces: bytes, answers: int = 1, within: float = 5.0, quiet: float = _QUIET) -> Heard:
+    """Send the pieces on one connection and listen until it is answered, the server closes it or falls silent.
 
     Args:
         port: on 127.0.0.1.
         pieces: written one after the other.
+        answers: so many whole answers end the listening.
         within: seconds to wait for the first byte of an answer.
         quiet: seconds of silence after the last byte that end the listening.
     """
@@ -45,7 +46,7 @@ async def say(port: int, *pieces: bytes, within: float = 5.0, quiet: float = _QU
                 writer.write(piece)
                 await writer.drain()
         try:
-            while True:
+            while _whole_answers(bytes(heard)) < answers:
                 async with asyncio.timeout(quiet if heard else within):
                     data = await reader.read(65536)
                 if not data:
@@ -61,6 +62,32 @@ async def say(port: int, *pieces: bytes, within: float = 5.0, quiet: float = _QU
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
     return Heard(bytes(heard), closed)
+
+
+def _whole_answers(data: bytes) -> int:
+    """How many answers are here from the first byte to the last; interim ones do not count."""
+    count = 0
+    while data:
+        head, end, rest = data.partition(b"\r\n\r\n")
+        status = _ANSWER.match(head + b"\r\n")
+        if not end or status is None:
+            break
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+        if status[1].startswith(b"1"):
+            data = rest
+            continue
+        if length is None and b"\r\ntransfer-encoding: chunked" in head.lower():
+            _, end, data = rest.partition(b"0\r\n\r\n")
+            if not end:
+                break
+        elif length is not None:
+            if len(rest) < int(length[1]):
+                break
+            data = rest[int(length[1]) :]
+        else:
+            break  # ends with the connection, or has no body: silence tells
+        count += 1
+    return count
 
 
 def request(

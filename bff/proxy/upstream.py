@@ -101,6 +101,9 @@ class _Exchange:
             raise _translate(error) from error
         self._response = response
         self.status = response.status
+        if self.status < 200:  # RFC 9110 §15.2.2: a protocol that nobody asked for
+            await self._request.__aexit__(None, None, None)
+            raise UpstreamUnreachable
         self.headers = _read_headers(response)
         return self
 
