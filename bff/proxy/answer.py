@@ -39,9 +39,7 @@ def build_answer_headers(
 
     An answer that says nothing about caching is not cached: it was made for one user (RFC 9111 §3.5).
     """
-    answer: Headers = [(b"x-request-id", request_id)]
-    if not route.is_page:
-        answer += _ADDED
+    answer: Headers = []
     cached = route.is_page
     named_by_connection: set[bytes] = set()
     for pair in headers:
@@ -57,10 +55,14 @@ def build_answer_headers(
             named_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
         elif (kept := _for_browser(name, value, route, cookie_name)) is not None:
             answer.append((name, kept))
+    if named_by_connection:  # before ours are added: what the upstream names must not take those away
+        answer = [pair for pair in answer if pair[0] not in named_by_connection]
+        cached = route.is_page or any(name == b"cache-control" for name, _ in answer)
+    answer.append((b"x-request-id", request_id))
+    if not route.is_page:
+        answer += _ADDED
     if not cached:
         answer.append(_NO_STORE)
-    if named_by_connection:
-        answer = [pair for pair in answer if pair[0] not in named_by_connection]
     return answer
 
 
@@ -76,7 +78,8 @@ def _for_browser(name: bytes, value: bytes, route: Route, cookie_name: bytes) ->
 
 
 def _cookie_may_pass(value: bytes, cookie_name: bytes) -> bool:
-    name = value.partition(b"=")[0].strip(b" \t").lower()
+    # A nameless cookie ("=name=value") comes back from some browsers under the name in its value.
+    name = value.lstrip(b" \t=").partition(b"=")[0].rstrip(b" \t").lower()
     return not name.startswith(cookie_name.lower())  # ours, and those of logins, which begin with it
 
 

@@ -76,6 +76,8 @@ def _address(item: str) -> str | None:
     text = item.removeprefix("[").partition("]")[0] if item.startswith("[") else item
     if text.count(":") == 1:
         text = text.partition(":")[0]
+    if "%" in text:  # a zone names an interface of somebody else's machine, in any characters
+        return None
     try:
         return str(ip_address(text))
     except ValueError:

@@ -82,13 +82,16 @@ def read_head(headers: RawHeaders, *, max_headers: int, max_size: int) -> Reques
         raise HeadersTooLarge
     if head.dropped_by_connection:
         named = head.dropped_by_connection
-        head.forward = [pair for pair in forward if pair[0].encode("latin-1") not in named]
+        head.forward = [pair for pair in forward if pair[0].lower().encode("latin-1") not in named]
     return head
 
 
 def _decide_fate(name: bytes) -> str | None:
     # An underscore is read as a hyphen by many servers: no twin of a header that we set may pass.
-    fate = None if name.startswith(_DROPPED_PREFIXES) or b"_" in name else name.decode("latin-1")
+    # ASGI promises lower case; nothing rests on that promise.
+    plain = name.lower()
+    dropped = plain in _DROPPED or plain.startswith(_DROPPED_PREFIXES) or b"_" in name
+    fate = None if dropped else name.decode("latin-1")
     if len(_fate) < _KNOWN_MAX:  # names come from the browser: remember only so many
         _fate[name] = fate
     return fate

@@ -1,9 +1,10 @@
 """Routes: which upstream serves which path, compiled once; matching on whole segments of the raw path."""
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bff.access.policy import Rule
+from bff.access.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Route:
     max_body_size: int
     forward_cookies: frozenset[bytes] = frozenset()
     allow_set_cookie: bool = False
-    rules: tuple[Rule, ...] = ()
+    policy: Policy = field(default_factory=Policy)
     is_page: bool = False  # the development server behind us: its own caching and content policy stand
 
 
@@ -30,6 +31,10 @@ class RouteTable:
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = {route.path.encode("ascii"): route for route in routes}
         self._depth = max((path.count(b"/") for path in self._routes), default=0)
+        self._by_plain = {path.lower(): route for path, route in self._routes.items()}
+        self._nested = any(
+            path != other and path.startswith(other + b"/") for path in self._by_plain for other in self._by_plain
+        )
 
     @property
     def paths(self) -> list[str]:
@@ -39,12 +44,44 @@ class RouteTable:
     def match(self, raw_path: bytes) -> tuple[Route, str] | None:
         """Return the route and the rest of the path (empty, or with its leading slash), byte for byte.
 
-        Only the literal spelling of a route's path matches: an escaped letter makes it another path.
+        Only the literal spelling of a route's path matches: an escaped letter makes it another path. None as well
+        for a path that `is_disguised`.
         """
-        prefix = b"/".join(raw_path.split(b"/", self._depth + 1)[: self._depth + 1])
+        found = self._find(self._routes, raw_path)
+        if found is None or (self._nested and self.is_disguised(raw_path)):
+            return None
+        route, prefix = found
+        return route, raw_path[len(prefix) :].decode("latin-1")
+
+    def is_disguised(self, raw_path: bytes) -> bool:
+        """Tell whether a lenient upstream would read this path as one that belongs to a route further in.
+
+        Where /api and /api/admin are two routes, /api//admin, /api/%61dmin, /api/admin;x and /api/Admin belong to
+        the first by the letter, and would reach what the second one guards (OWASP ASVS 4.2, 8.3.1).
+        """
+        if _PLAIN.match(raw_path):
+            return False
+        outer, inner = self._find(self._routes, raw_path), self._find(self._by_plain, _plain(raw_path))
+        return outer is not None and inner is not None and outer[0] is not inner[0]
+
+    def _find(self, routes: dict[bytes, Route], path: bytes) -> tuple[Route, bytes] | None:
+        prefix = b"/".join(path.split(b"/", self._depth + 1)[: self._depth + 1])
         while prefix:
-            route = self._routes.get(prefix)
+            route = routes.get(prefix)
             if route is not None:
-                return route, raw_path[len(prefix) :].decode("latin-1")
+                return route, prefix
             prefix = prefix[: prefix.rfind(b"/")]
         return None
+
+
+# Paths that have one reading only: no escape, no parameter, no empty segment, no capital.
+_PLAIN = re.compile(rb"(?:/[^/%;A-Z]+)*/?\Z")
+_ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
+
+
+def _plain(path: bytes) -> bytes:
+    """Return the path as the most lenient reader would: decoded as often as it can be, folded, collapsed."""
+    for _ in range(3):
+        path = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), path)
+    segments = (segment.partition(b";")[0].strip(b" ") for segment in path.lower().split(b"/"))
+    return b"".join(b"/" + segment for segment in segments if segment)

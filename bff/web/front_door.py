@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from bff.errors import BffError, RouteNotFound
+from bff.errors import BadRequestTarget, BffError, RouteNotFound
 from bff.events import Emit
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
@@ -70,6 +70,8 @@ class FrontDoor:
         try:
             check_target(path)
             check_query(scope["query_string"])
+            if self._routes.is_disguised(path):
+                raise BadRequestTarget("Write the path as the route that it belongs to is written.")
             if any(path == prefix or path.startswith(prefix + b"/") for prefix in self._control_prefixes):
                 await self._control(scope, receive, send)
                 return
