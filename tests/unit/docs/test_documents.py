@@ -1,7 +1,7 @@
 """What the documents say is so: links lead somewhere, configurations load, tests that are named exist."""
 
+import os
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,6 +14,7 @@ from bff.config import load_config
 from bff.crypto.key_ring import new_key
 
 ROOT = Path(__file__).parents[3]
+_NOT_OURS = {"node_modules", "dist", "build"}
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -23,14 +24,12 @@ _FILE = re.compile(r'file = "([\w./-]+)"')
 
 
 def _documents() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return [ROOT / name for name in listed.stdout.split()]
+    """Every document of the repository, and none of the packages installed below it."""
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in _NOT_OURS)
+        found += [Path(folder, name) for name in sorted(files) if name.endswith(".md")]
+    return found
 
 
 def _name(value: object) -> str:
