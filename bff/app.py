@@ -12,9 +12,11 @@ from litestar.config.app import AppConfig
 from litestar.plugins import InitPlugin
 
 from bff import __version__
+from bff.access.assigned import AssignmentFile
 from bff.access.audit import AuditLog, open_sink
-from bff.access.policy import Rule
+from bff.access.configured import build_assigned, build_principals, build_role_map, build_route_policy
 from bff.access.principals import Principals
+from bff.access.roles import RoleReader
 from bff.config.settings import ApiSettings, AtRest, Csrf, OnViolation, Settings, TokenKind
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
@@ -115,9 +117,12 @@ class Bff:
             clock=clock,
             emit=emit,
         )
-        principals = parts.principals or Principals(
-            settings.oidc.issuer, settings.roles.claims, settings.roles.rename
-        )
+        role_reader = RoleReader(build_role_map(settings))
+        assigned = build_assigned(settings, role_reader)
+        file = settings.roles.assignments
+        self._assignments = AssignmentFile(Path(file), assigned, emit) if file is not None else None
+        principals = parts.principals or build_principals(settings, assigned, role_reader, emit)
+        principal_now = principals.now if settings.roles.assignments is not None else None
         self.renewer = Renewer(
             sessions=self.sessions,
             store=store,
@@ -149,6 +154,7 @@ class Bff:
             limits=limits,
             emit=emit,
             clock=clock,
+            principal_now=principal_now,
         )
         prefix = settings.server.prefix
         self._endpoints = Endpoints(
@@ -183,6 +189,7 @@ class Bff:
             own_origin=settings.public_url.encode("ascii"),
             prefix=prefix,
             user_claims=settings.oidc.user_claims,
+            principal_now=principal_now,
             max_headers=limits.count,
             max_header_size=limits.size,
             clock=clock,
@@ -269,11 +276,16 @@ class Bff:
         self.feed.start()
         await self.relying_party.start()
         self._janitor = asyncio.get_running_loop().create_task(self._purge(), name="purge-sessions")
+        if self._assignments is not None:
+            watching = self._assignments.watch()
+            self._assignment_watch = asyncio.get_running_loop().create_task(watching, name="watch-assignments")
 
     async def stop(self) -> None:
         """Finish what must not be lost, then let go of everything."""
         self._draining = True
         self._janitor.cancel()
+        if self._assignments is not None:
+            self._assignment_watch.cancel()
         await self._background.close(self.settings.server.shutdown_timeout)
         await self.feed.close()
         await self.relying_party.close()
@@ -364,7 +376,7 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
         max_body_size=api.max_body_size if api.max_body_size is not None else settings.server.max_body_size,
         forward_cookies=frozenset(name.encode("ascii") for name in api.forward_cookies),
         allow_set_cookie=api.allow_set_cookie,
-        rules=tuple(Rule(frozenset(rule.methods), frozenset(rule.roles)) for rule in api.allow),
+        policy=build_route_policy(api),
     )
 
 

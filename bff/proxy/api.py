@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bff.access.policy import Deny, decide
+from bff.access.facts import RequestFacts
+from bff.access.policy import Allow, Deny, StepUp, decide
 from bff.errors import (
     AccessDenied,
     BffError,
@@ -12,6 +13,7 @@ from bff.errors import (
     MethodNotAllowed,
     SessionExpired,
     SessionRequired,
+    StepUpRequired,
 )
 from bff.events import Emit
 from bff.http.cookies import has_cookie, read_cookie
@@ -27,12 +29,16 @@ from bff.proxy.head import RequestHead, read_head
 from bff.proxy.routes import Route
 from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
+from bff.session.principal import Principal
 from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
 
 # TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
 _NEVER_FORWARDED = frozenset({"TRACE", "TRACK", "CONNECT"})
 _USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+PrincipalNow = Callable[[Principal, float], Principal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class ApiProxy:
         limits: HeaderLimits,
         emit: Emit,
         clock: Callable[[], float] = time.time,
+        principal_now: PrincipalNow | None = None,
     ) -> None:
         self._sessions = sessions
         self._renewer = renewer
@@ -70,6 +77,7 @@ class ApiProxy:
         self._limits = limits
         self._emit = emit
         self._clock = clock
+        self._principal_now = principal_now  # with the roles that are assigned at the moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
         """Serve one request whose path belongs to `route`."""
@@ -85,7 +93,9 @@ class ApiProxy:
             check_size(head, route.max_body_size)
             live = await self._session(route, head)
             authorization = await self._authorization(route, live)
-            self._authorize(route, scope["method"], live)
+            if not route.policy.is_open:
+                facts = RequestFacts(scope["method"], rest, self._clock(), address, _scope(live))
+                self._authorize(route, facts, live, request_id)
             await self._forward(scope, receive, send, Call(route, rest, head, address, authorization, request_id))
         except BffError as error:
             await self._refuse(send, error, request_id)
@@ -133,22 +143,33 @@ class ApiProxy:
             raise SessionExpired(reason="tokens_expired")
         return live.authorization
 
-    def _authorize(self, route: Route, method: str, live: LiveSession | None) -> None:
-        if not route.rules:
+    def _authorize(self, route: Route, facts: RequestFacts, live: LiveSession | None, request_id: str) -> None:
+        principal = live.principal if live is not None else None
+        if principal is not None and self._principal_now is not None:
+            principal = self._principal_now(principal, facts.now)
+        decision = decide(route.policy, facts, principal)
+        if isinstance(decision, Allow):
             return
-        decision = decide(route.rules, method, live.principal if live is not None else None)
-        if isinstance(decision, Deny):
-            self._emit(
-                "access.denied",
-                {
-                    "route": route.path,
-                    "method": method,
-                    "reason": decision.reason,
-                    "subject": live.principal.subject if live is not None else None,
-                    "session": live.session.handle if live is not None else None,
-                },
-            )
-            raise AccessDenied(reason=decision.reason)
+        self._emit(
+            "access.denied",
+            {
+                "route": route.path,
+                "method": facts.method,
+                "reason": decision.reason if isinstance(decision, Deny) else "step_up_required",
+                "rule": decision.rule,
+                "subject": principal.subject if principal is not None else None,
+                "session": live.session.handle if live is not None else None,
+                "address": facts.address,
+                "request_id": request_id,
+            },
+        )
+        if isinstance(decision, StepUp):
+            error = StepUpRequired()
+            error.members.update(_wanted(decision))
+            raise error
+        if principal is None and route.sends_token:
+            raise SessionRequired
+        raise AccessDenied(reason=decision.reason)
 
     async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
         status, headers, body = build_problem_response(error, request_id)
@@ -156,3 +177,19 @@ class ApiProxy:
             headers.append((b"set-cookie", self._cookie_deletion))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _scope(live: LiveSession | None) -> str:
+    return live.session.tokens.scope if live is not None else ""
+
+
+def _wanted(decision: StepUp) -> dict[str, str | int]:
+    """What the page hands to the login endpoint, under the names that it has there."""
+    wanted: dict[str, str | int] = {}
+    if decision.acr_values:
+        wanted["acr_values"] = " ".join(decision.acr_values)
+    if decision.max_age is not None:
+        wanted["max_age"] = int(decision.max_age)
+    if decision.amr_values:
+        wanted["amr_values"] = " ".join(decision.amr_values)
+    return wanted

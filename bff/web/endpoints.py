@@ -19,6 +19,7 @@ from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.login import Login
 from bff.session.logout import Logout
+from bff.session.principal import Principal
 from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Sessions
 from bff.web.answers import build_answer, build_redirect
@@ -45,6 +46,7 @@ class Endpoints:
     max_headers: int
     max_header_size: int
     clock: Callable[[], float]
+    principal_now: Callable[[Principal, float], Principal] | None = None
 
     def router(self) -> Router:
         """Return the routes below the prefix."""
@@ -149,7 +151,9 @@ class Endpoints:
         cookie = read_cookie(head.cookies, self.cookie.name)
         resealed = self.sessions.reseal(live, cookie, now) if cookie is not None and slide else None
         cookies = (self.cookie.set(resealed),) if resealed is not None else ()
-        return build_answer(200, build_user(live, self.user_claims, self.prefix, now), cookies=cookies)
+        return build_answer(
+            200, build_user(live, self.user_claims, self.prefix, now, self.principal_now), cookies=cookies
+        )
 
     async def _ensure_usable(self, live: LiveSession, now: float) -> None:
         match live.freshness(now):
@@ -167,14 +171,21 @@ class Endpoints:
                 raise SessionExpired(reason="tokens_expired")
 
 
-def build_user(live: LiveSession, user_claims: Sequence[str], prefix: str, now: float) -> Mapping[str, Any]:
+def build_user(
+    live: LiveSession,
+    user_claims: Sequence[str],
+    prefix: str,
+    now: float,
+    principal_now: Callable[[Principal, float], Principal] | None = None,
+) -> Mapping[str, Any]:
     """Return what a page may know of its user: allow-listed claims, and never a token."""
-    claims = live.principal.claims
+    principal = live.principal if principal_now is None else principal_now(live.principal, now)
+    claims = principal.claims
     handle = live.session.handle
     return {
-        "sub": live.principal.subject,
+        "sub": principal.subject,
         **{name: claims[name] for name in user_claims if name in claims and name not in _OURS},
-        "roles": sorted(live.principal.roles),
+        "roles": sorted(principal.roles),
         "session": {
             "id": handle,
             "expires_in": max(0, int(live.session.expires_at - now)),
