@@ -138,6 +138,7 @@ class ApiProxy:
             self._renewer.renew_soon(live, now)
         elif state is Freshness.EXPIRED:
             await self._renewer.renewed(live)
+            self._emit("renewal.waited", {"session": live.session.handle, "seconds": round(self._clock() - now, 3)})
         elif state is Freshness.DEAD:
             await self._sessions.end(live, "tokens_expired", now)
             raise SessionExpired(reason="tokens_expired")
