@@ -5,6 +5,7 @@
     app       the npm packages of the example app, and its build
     chromium  a browser for the browser tests, by apt-get where we may
     nginx     what the benchmarks compare with, by apt-get where we may
+    wrk       what the benchmarks make load with, likewise
 
 Runs on a bare Python, before anything is installed: nothing but the standard library is imported here. A part is
 done again when a file that it depends on has changed; what a part said is in .cache/set-up/PART.log.
@@ -247,12 +248,19 @@ def set_up_nginx() -> None:
         _apt_install("nginx-light", "which the benchmarks compare with")
 
 
+def set_up_wrk() -> None:
+    """wrk on PATH."""
+    if not shutil.which("wrk"):
+        _apt_install("wrk", "which the benchmarks make load with")
+
+
 PARTS: Mapping[str, Callable[[], None]] = {
     "python": set_up_python,
     "issuer": set_up_issuer,
     "app": set_up_app,
     "chromium": set_up_chromium,
     "nginx": set_up_nginx,
+    "wrk": set_up_wrk,
 }
 
 
