@@ -1,1 +1,1 @@
-"""What a request costs, what a renewal delays, what a worker weighs: measured on real processes over real sockets."""
+"""What a request costs, what a renewal delays, what a worker weighs: measured on real processes."""

@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from benchmarks import own_code, profiling, proxy
+from benchmarks import footprint, own_code, profiling, proxy, renewal
 
-PARTS = ("proxy", "code")
+PARTS = ("proxy", "code", "renewal", "memory")
 
 
 def main() -> None:
@@ -18,6 +18,8 @@ def main() -> None:
         "--round-seconds", type=float, default=4.0, help="proxy: length of one (default %(default)s)"
     )
     parser.add_argument("--stores", default="memory,sqlite,valkey", help="proxy: which, by comma")
+    parser.add_argument("--seconds", type=float, default=60.0, help="renewal: for each setup (default %(default)s)")
+    parser.add_argument("--requests", type=int, default=200_000, help="memory: how many (default %(default)s)")
     parser.add_argument("--native", action="store_true", help="profile: native code and all threads too")
     given = parser.parse_args()
     for part in given.parts or PARTS:
@@ -28,6 +30,10 @@ def main() -> None:
                 )
             case "code":
                 own_code.run()
+            case "renewal":
+                asyncio.run(renewal.run(seconds=given.seconds))
+            case "memory":
+                asyncio.run(footprint.run(requests=given.requests))
             case "profile":
                 asyncio.run(profiling.run(native=given.native))
 

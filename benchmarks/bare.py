@@ -1,4 +1,4 @@
-"""The bare prototype: the least that a raw ASGI proxy in Python can do. What our server costs more is our own doing.
+"""The bare prototype: the least that a raw ASGI proxy in Python can do. All above it is our own doing.
 
 granian, one worker; pyreqwest, streamed; the cookie opened by AES-GCM for every request; no policy, no store, no
 check, no forwarding headers, and nobody notices when the browser goes away.

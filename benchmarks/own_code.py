@@ -1,4 +1,4 @@
-"""Our own share of a proxied request: the front door called in one process, between a browser and an API of no cost.
+"""Our own share of a proxied request: the front door in one process, between a browser and an API of no cost.
 
 No socket, no other process, no thread: these figures hardly move with what else the machine does, so small changes
 show. What granian, the kernel and the upstream client add is in `proxy`.
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Self
 
 import uvloop
 
@@ -57,7 +57,7 @@ class _Answer:
     status = 200
     headers = _ANSWER
 
-    async def __aenter__(self) -> "_Answer":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""What one proxied request costs: ours beside a bare nginx reverse proxy and the bare prototype, in the same run."""
+"""What one proxied request costs: ours beside a bare nginx reverse proxy and the bare prototype, in one run."""
 
 import sys
 from collections.abc import Sequence
