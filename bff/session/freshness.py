@@ -35,9 +35,8 @@ def renewal_times(tokens: TokenSet, renew_ahead: float, jitter: float) -> Renewa
     lifetime = max(tokens.expires_at - tokens.issued_at, 0.0)
     ahead = min(renew_ahead, lifetime / 2)
     ahead = min(ahead * (1 + jitter / 5), lifetime * 0.6)
-    return RenewalTimes(
-        renew_at=tokens.expires_at - ahead, unusable_at=tokens.expires_at - min(_MARGIN, lifetime / 10)
-    )
+    unusable_at = tokens.expires_at - min(_MARGIN, lifetime / 10)
+    return RenewalTimes(renew_at=min(tokens.expires_at - ahead, unusable_at), unusable_at=unusable_at)
 
 
 def freshness(tokens: TokenSet, times: RenewalTimes, now: float) -> Freshness:
