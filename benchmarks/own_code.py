@@ -20,7 +20,7 @@ from benchmarks.load import BROWSER
 from benchmarks.nginx import BODY
 from benchmarks.tables import print_table
 from bff.app import Bff, Parts
-from bff.config import load_config
+from bff.config import Settings, load_config
 from bff.oidc.grant import Grant
 from bff.oidc.token_set import TokenSet
 from bff.proxy.routes import Route
@@ -77,13 +77,17 @@ class InstantUpstream:
         return
 
 
+def _load_settings(folder: str) -> Settings:
+    file = Path(folder, "bff.toml")
+    file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl")))
+    return load_config(file, environ={"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()})
+
+
 @asynccontextmanager
 async def signed_in_app() -> AsyncIterator[tuple[Any, dict[str, Any]]]:
     """The application with one session, and the scope of a request in it."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "bff.toml")
-        file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl")))
-        settings = load_config(file, environ={"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()})
+        settings = _load_settings(folder)
         bff = Bff(settings, Parts(upstream=InstantUpstream(), emit=lambda *_: None))
         app = bff.front_door()
         await bff.start()

@@ -15,7 +15,7 @@ from benchmarks.load import BROWSER, run_wrk
 from benchmarks.machine import cores, started_on
 from benchmarks.nginx import start_api
 from benchmarks.proxy import CONNECTIONS
-from benchmarks.servers import start_bffs, worker_of
+from benchmarks.servers import Candidate, start_bffs, worker_of
 from benchmarks.tables import print_table
 from tests.processes import ServerFailed
 
@@ -33,23 +33,26 @@ async def run(*, seconds: float = 10.0, native: bool = False) -> None:
         with started_on(others):
             api = stack.enter_context(start_api())
         (bff,) = await start_bffs(stack, api, core, ["memory"])
-        headers = {**BROWSER, **bff.headers}
-        run_wrk(bff.url, headers, connections=CONNECTIONS, seconds=1.0)
+        run_wrk(bff.url, {**BROWSER, **bff.headers}, connections=CONNECTIONS, seconds=1.0)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         raw = Path(folder, "stacks")
         options = ["--rate", str(_RATE), "--duration", f"{seconds:g}", "--format", "raw"]
         options += ["--native", "--threads"] if native else ["--gil", "--nonblocking"]
-        with started_on(others):
-            spy = subprocess.Popen(
-                [program, "record", *options, "--output", str(raw), "--pid", str(worker_of(bff))],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-            )
-            await asyncio.to_thread(run_wrk, bff.url, headers, connections=CONNECTIONS, seconds=seconds + 1)
-            said = spy.communicate()[0].decode(errors="replace")
-        if spy.returncode:
-            raise ServerFailed(f"py-spy failed: {said}")
-        _print(raw.read_text(), native=native)
+        await asyncio.to_thread(
+            _record, [program, "record", *options, "--output", str(raw), "--pid", str(worker_of(bff))], bff, seconds
+        )
+        _print(await asyncio.to_thread(raw.read_text), native=native)
+
+
+def _record(command: list[str], bff: Candidate, seconds: float) -> None:
+    """Load the server for as long as the spy watches it."""
+    _, others = cores()
+    with started_on(others):
+        spy = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        run_wrk(bff.url, {**BROWSER, **bff.headers}, connections=CONNECTIONS, seconds=seconds + 1)
+        said = spy.communicate()[0].decode(errors="replace")
+    if spy.returncode:
+        raise ServerFailed(f"py-spy failed: {said}")
 
 
 def _print(stacks: str, *, native: bool) -> None:

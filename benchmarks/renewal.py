@@ -66,7 +66,8 @@ class Outcome:
         for call in sorted(self.calls, key=lambda call: call.began_at):
             first_seen.setdefault(call.token, call.began_at)
         renewals = sorted(first_seen.values())[1:]
-        near, far = [], []
+        near: list[float] = []
+        far: list[float] = []
         for call in self.warm:
             is_near = any(at - _AROUND <= call.began_at <= at + 0.1 for at in renewals)
             (near if is_near else far).append(call.took)
@@ -113,7 +114,7 @@ async def run(*, seconds: float = 60.0) -> None:
         rows.append([name, *_cells(await _measure(workers, store, seconds))])
     sys.stderr.write("\r" + " " * 60 + "\r")
     print_table(
-        f"{CLIENTS} clients on one session for {seconds:g} s, access tokens of {LIFETIME} s, reuse detected by the issuer",
+        f"{CLIENTS} clients on one session for {seconds:g} s, access tokens of {LIFETIME} s, reuse detected",
         [
             "setup",
             "requests",
@@ -131,7 +132,7 @@ async def run(*, seconds: float = 60.0) -> None:
         rows,
     )
     print(
-        "refreshes: grants at the issuer; tokens renewed: new tokens that reached the API. Equal: one for each expiry."
+        "refreshes: grants at the issuer. tokens renewed: new tokens that reached the API. Equal: once an expiry."
     )
     print("waited: requests that found their token expired. near: begun while a renewal ran.")
 
