@@ -2,6 +2,9 @@
 
 Everything it would do by itself is switched off: a proxy follows no redirect, decodes no body, keeps no cookie,
 sends no referrer and asks no environment for proxies.
+
+One thing it cannot do (0.15): break off a request whose answer has not begun. Cancelling the task only ends the
+waiting; the connection is closed when the answer begins or the read timeout is over. So every client has one.
 """
 
 from collections.abc import AsyncIterator
@@ -20,6 +23,7 @@ from bff.proxy.routes import Route
 MAX_CONNECTIONS = 1024  # to one route's upstream: a slow one exhausts its own pool and nobody else's
 _POOL_WAIT = timedelta(seconds=2)
 _IDLE = timedelta(seconds=30)
+_LONGEST_UPLOAD = timedelta(hours=1)  # from the first byte up to the first byte of the answer
 Body = bytes | AsyncIterator[bytes] | None
 
 
@@ -57,9 +61,10 @@ class PyreqwestUpstream:
     """One pool a route."""
 
     def __init__(self, routes: list[Route]) -> None:
-        self._clients = {route.path: _build_client(route, watched=True) for route in routes}
-        # The client's read timeout runs while a body is still being sent; long uploads are timed by the sender.
-        self._uploaders = {route.path: _build_client(route, watched=False) for route in routes}
+        self._clients = {route.path: _build_client(route, timedelta(seconds=route.timeout)) for route in routes}
+        # The client's read timeout runs while a body is still being sent; uploads are timed by the sender, who
+        # knows how they get on.
+        self._uploaders = {route.path: _build_client(route, _LONGEST_UPLOAD) for route in routes}
 
     def open(
         self, route: Route, method: str, url: str, headers: list[tuple[str, str]], body: Body
@@ -139,8 +144,8 @@ def _translate(error: RequestError) -> UpstreamUnreachable | UpstreamTimeout:
     return UpstreamUnreachable()
 
 
-def _build_client(route: Route, *, watched: bool) -> Client:
-    builder = (
+def _build_client(route: Route, read_timeout: timedelta) -> Client:
+    return (
         ClientBuilder()
         .follow_redirects(False)
         .gzip(False)
@@ -154,8 +159,7 @@ def _build_client(route: Route, *, watched: bool) -> Client:
         .connect_timeout(timedelta(seconds=route.connect_timeout))
         .pool_idle_timeout(_IDLE)
         .pool_timeout(_POOL_WAIT)
+        .read_timeout(read_timeout)
         .max_connections(MAX_CONNECTIONS)
+        .build()
     )
-    if watched:
-        builder = builder.read_timeout(timedelta(seconds=route.timeout))
-    return builder.build()
