@@ -10,9 +10,9 @@ from bff.errors import BadRequestTarget
 
 MAX_TARGET = 8 * 1024  # bytes of path; longer ones are somebody's mistake or attack
 
-# Raw bytes that no target may hold: controls, space, backslash, the fragment sign, quotes and brackets that
-# clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about.
-_FORBIDDEN = re.compile(rb'[\x00-\x20\x7f\\#<>"^`{|}]')
+# Raw bytes that no path may hold: controls, space, backslash, the signs of query and fragment, quotes and brackets
+# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about.
+_FORBIDDEN = re.compile(rb'[\x00-\x20\x7f\\#?<>"^`{|}]')
 # The same in disguise, and the two bytes that occur only in overlong UTF-8.
 _FORBIDDEN_ESCAPES = re.compile(rb"%(?:[01][0-9a-f]|5c|7f|c0|c1)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9a-f]{2})", re.IGNORECASE)

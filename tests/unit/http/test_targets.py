@@ -67,6 +67,7 @@ def test_plain_paths_pass(path):
         b"/a\tb",
         b"/a b",
         b"/a#b",
+        b"/a?b",
         b"/a%c0%aeb",
         b"/a%C1%9Cb",
         b"/a%",

@@ -61,7 +61,7 @@ def test_store_key_needs_both_halves_and_tells_neither():
     ],
 )
 def test_times_of_renewal(lifetime, ahead, jitter, renew_in, unusable_in):
-    """At most half a token's life ahead, a fifth of that earlier by jitter, and none sent that is about to expire."""
+    """At most half a token's life ahead, up to a fifth earlier by jitter, and none is sent in its last seconds."""
     tokens = make_tokens(expires_at=NOW + lifetime)
 
     assert RenewalTimes(NOW + renew_in, NOW + unusable_in) == renewal_times(tokens, ahead, jitter)
