@@ -9,7 +9,7 @@
 | `jwks_failed` | it could not be had or used: `reason` |
 | `jwks_throttled` | a token named an unknown key again too soon: `retry_in` seconds |
 | `client_refused` | the issuer refused *us*, which only an operator can mend: `status`, `error` |
-| `token_rule_violated` | a rule of `[tokens]` was broken and is set to warn: `token`, `reason` |
+| `token_rule_violated` | a token broke a rule: `rule` (a key of `[tokens]`, …), `token`, `reason`, `outcome` |
 | `renewal_unchecked` | a renewal's token could not be checked: `token`, `reason` (`unknown_key`, …) |
 """
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.types import Options
 
@@ -21,6 +21,7 @@ MAX_RSA_EXPONENT_BITS = 64
 
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
 _CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+_CURVE_NAMES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 
 # PyJWT checks the signature and that claims are there; what they must say is ours to check, with our clock.
@@ -82,6 +83,15 @@ def looks_like_jwt(raw: str) -> bool:
         return False
 
 
+def peek_claims(raw: str) -> Mapping[str, Any] | None:
+    """Return what a JWT claims, with nothing checked; None when it is none. Use it to refuse or to warn only."""
+    segments = raw.split(".")
+    try:
+        return parse_json_object(_b64url(segments[1])) if len(segments) == 3 else None
+    except ValueError:
+        return None
+
+
 def parse_token(raw: str, algorithms: Collection[str], max_size: int) -> UnverifiedToken:
     """Take a token apart without any cryptography.
 
@@ -109,8 +119,10 @@ def parse_token(raw: str, algorithms: Collection[str], max_size: int) -> Unverif
     return UnverifiedToken(raw, alg, kid, typ and typ.lower().removeprefix("application/"), parsed)
 
 
-def check_signature(token: UnverifiedToken, keys: Collection[VerificationKey], require: Collection[str]) -> None:
-    """Return when one of the keys made the signature and the claims named in `require` are there.
+def check_signature(
+    token: UnverifiedToken, keys: Collection[VerificationKey], require: Collection[str]
+) -> VerificationKey:
+    """Return the key that made the signature, when the claims named in `require` are there.
 
     The algorithm was held to the allow-list by `parse_token`; here it is held to the key as well, whatever the
     header says (RFC 8725 §3.1). Raises `TokenFault`: `bad_signature`, or the missing claim's name and `_missing`.
@@ -129,8 +141,18 @@ def check_signature(token: UnverifiedToken, keys: Collection[VerificationKey], r
             raise TokenFault(f"{exc.claim}_missing") from None
         except jwt.PyJWTError:
             continue
-        return
+        return key
     raise TokenFault("bad_signature")
+
+
+def is_strong(key: VerificationKey, min_rsa_bits: int, curves: Collection[str]) -> bool:
+    """Whether a key is as large as demanded, or on one of the curves (RFC 8725 §3.5)."""
+    public_key = key.public_key
+    if isinstance(public_key, RSAPublicKey):
+        return public_key.key_size >= min_rsa_bits
+    if isinstance(public_key, EllipticCurvePublicKey):
+        return _CURVE_NAMES.get(public_key.curve.name) in curves
+    return "Ed25519" in curves
 
 
 def build_verification_key(jwk: object) -> VerificationKey | None:

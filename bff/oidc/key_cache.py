@@ -75,8 +75,10 @@ class KeyCache:
         else:
             raise IssuerUnavailable(self.last_error, retry_after=max(1, round(self._retry_at - now)))
 
-    async def check_signature(self, token: UnverifiedToken, require: Collection[str], *, trusted: bool) -> None:
-        """Return when one of the issuer's keys made the signature.
+    async def check_signature(
+        self, token: UnverifiedToken, require: Collection[str], *, trusted: bool
+    ) -> VerificationKey:
+        """Return the one of the issuer's keys that made the signature.
 
         A name that is not in the set, or a token without one that no key fits, makes us read the set again: once,
         and not within the cool-down. Raises `TokenFault`, or `IssuerUnavailable` when keys cannot be had now.
@@ -84,17 +86,15 @@ class KeyCache:
         await self.ensure()
         known = is_known(self._keys, token.kid)
         try:
-            check_signature(token, select_keys(self._keys, token.alg, token.kid), require)
+            return check_signature(token, select_keys(self._keys, token.alg, token.kid), require)
         except TokenFault as fault:
             if known or fault.reason != "bad_signature":
                 raise
-        else:
-            return
         await self._read_again(token, trusted=trusted)
         candidates = select_keys(self._keys, token.alg, token.kid)
         if not candidates:
             raise TokenFault("unknown_key")
-        check_signature(token, candidates, require)
+        return check_signature(token, candidates, require)
 
     async def close(self) -> None:
         """Give up a request that is under way."""

@@ -1,6 +1,6 @@
 """Every token from outside goes through here: taken apart, its signature checked, its claims held to the rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bff.errors import CallbackRejected, LogoutTokenRejected, TokenRejected
@@ -11,11 +11,17 @@ from bff.oidc import userinfo as userinfos
 from bff.oidc.attempt import LoginAttempt
 from bff.oidc.client import Client
 from bff.oidc.events import OnEvent
-from bff.oidc.jose import TokenFault, UnverifiedToken, looks_like_jwt, parse_token
+from bff.oidc.jose import TokenFault, UnverifiedToken, VerificationKey, looks_like_jwt, parse_token
 from bff.oidc.key_cache import KeyCache
 from bff.oidc.logout_token import LogoutNotice
+from bff.oidc.operator_rules import (
+    broken_by_access_token,
+    broken_by_id_token,
+    broken_by_key,
+    refresh_token_lives_for,
+)
 from bff.oidc.quirks import Quirks
-from bff.oidc.rules import TokenRules
+from bff.oidc.rules import TokenRules, rule_of
 from bff.oidc.token_response import TokenResponse, rejected
 
 _NOT_OUR_LOGIN = frozenset({"nonce_missing", "nonce_mismatch"})
@@ -47,8 +53,8 @@ class TokenChecker:
         issuer is not to blame. Raises `TokenRejected` for any other fault.
         """
         try:
-            token = await self._signed_id_token(raw)
-            return id_tokens.check_login_id_token(
+            token, key = await self._signed_id_token(raw)
+            claims = id_tokens.check_login_id_token(
                 token,
                 attempt,
                 access_token,
@@ -60,13 +66,15 @@ class TokenChecker:
         except TokenFault as fault:
             if fault.reason in _NOT_OUR_LOGIN:
                 raise CallbackRejected(fault.reason) from fault
-            raise rejected("id_token", fault.reason) from fault
+            raise self._rejected("id_token", fault) from fault
+        self._hold("id_token", broken_by_id_token(token, key, self._rules))
+        return claims
 
     async def renewed_claims(self, raw: str, previous: Mapping[str, Any], access_token: str) -> Mapping[str, Any]:
         """Return the claims of a renewal's ID token. Raises `TokenRejected`."""
         try:
-            token = await self._signed_id_token(raw)
-            return id_tokens.check_renewed_id_token(
+            token, key = await self._signed_id_token(raw)
+            claims = id_tokens.check_renewed_id_token(
                 token,
                 previous,
                 access_token,
@@ -76,20 +84,27 @@ class TokenChecker:
                 now=self._clock(),
             )
         except TokenFault as fault:
-            raise rejected("id_token", fault.reason) from fault
+            raise self._rejected("id_token", fault) from fault
+        self._hold("id_token", broken_by_id_token(token, key, self._rules))
+        return claims
 
     async def access_claims(self, response: TokenResponse) -> Mapping[str, Any] | None:
         """Return the claims of a JWT access token when an audience is configured, else None.
 
         Opaque tokens have none. A broken rule raises `TokenRejected`, or is told as an event where it is to warn;
-        then no claim is believed of a token that did not pass, however long it may live.
+        then no claim is believed of a token that did not pass, however long it may live. The refresh token that
+        came along is held to its rule as well.
         """
         claims: Mapping[str, Any] | None = None
-        if self._rules.access_token_audience and looks_like_jwt(response.access_token):
+        if not looks_like_jwt(response.access_token):
+            if not self._rules.allow_opaque_access_tokens:
+                self._violated(rejected("access_token", "opaque"))
+        elif self._rules.access_token_audience:
             try:
                 claims = await self._checked_access_token(response.access_token)
             except TokenFault as fault:
                 self._violated(rejected("access_token", fault.reason))
+        self._check_refresh_token(response)
         lives_for = response.expires_in if claims is None else access_tokens.lifetime(claims, self._clock())
         if lives_for is not None and lives_for > self._rules.max_access_token_lifetime + self._rules.clock_skew:
             self._violated(
@@ -112,9 +127,14 @@ class TokenChecker:
             notice = logout_tokens.check_logout_token(
                 token, client=self._client, rules=self._rules, now=self._clock()
             )
-            await self._keys.check_signature(token, logout_tokens.REQUIRED, trusted=False)
+            key = await self._keys.check_signature(token, logout_tokens.REQUIRED, trusted=False)
         except TokenFault as fault:
             raise LogoutTokenRejected(fault.reason) from fault
+        # Told only of tokens that the issuer signed: anybody may post the others, as often as they like.
+        for reason in broken_by_key(key, self._rules):
+            self._tell("logout_token", reason, rejects=not self._rules.warn_only)
+            if not self._rules.warn_only:
+                raise LogoutTokenRejected(reason)
         return notice
 
     async def userinfo_claims(self, userinfo: Mapping[str, Any] | str, sub: str) -> Mapping[str, Any]:
@@ -129,19 +149,45 @@ class TokenChecker:
         except TokenFault as fault:
             raise rejected("userinfo", fault.reason) from fault
 
-    async def _signed_id_token(self, raw: str) -> UnverifiedToken:
+    async def _signed_id_token(self, raw: str) -> tuple[UnverifiedToken, VerificationKey]:
         token = parse_token(raw, self._rules.algorithms, id_tokens.MAX_SIZE)
-        await self._keys.check_signature(token, id_tokens.REQUIRED, trusted=True)
-        return token
+        return token, await self._keys.check_signature(token, id_tokens.REQUIRED, trusted=True)
 
     async def _checked_access_token(self, raw: str) -> Mapping[str, Any]:
         token = parse_token(raw, self._rules.algorithms, access_tokens.MAX_SIZE)
-        await self._keys.check_signature(token, access_tokens.REQUIRED, trusted=True)
-        return access_tokens.check_access_token(
+        key = await self._keys.check_signature(token, access_tokens.REQUIRED, trusted=True)
+        claims = access_tokens.check_access_token(
             token, client=self._client, rules=self._rules, quirks=self._quirks, now=self._clock()
         )
+        self._hold("access_token", broken_by_access_token(token, key, self._rules))
+        return claims
+
+    def _check_refresh_token(self, response: TokenResponse) -> None:
+        longest = self._rules.max_refresh_token_lifetime
+        if longest is None:
+            return
+        lives_for = refresh_token_lives_for(response.refresh_token, response.refresh_expires_in, self._clock())
+        if lives_for is not None and lives_for > longest + self._rules.clock_skew:
+            self._violated(rejected("refresh_token", "lifetime_exceeded"))
+
+    # ── broken rules ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _hold(self, token: str, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            self._violated(rejected(token, reason))
+
+    def _rejected(self, token: str, fault: TokenFault) -> TokenRejected:
+        """Tell of a token that breaks what cannot be waived, and return the error."""
+        self._tell(token, fault.reason, rejects=True)
+        return rejected(token, fault.reason)
 
     def _violated(self, error: TokenRejected) -> None:
+        """Tell of a token that breaks the operator's rules, and raise unless that is only to be told."""
+        self._tell(str(error.members["token"]), str(error.members["reason"]), rejects=not self._rules.warn_only)
         if not self._rules.warn_only:
             raise error
-        self._on_event("token_rule_violated", {"token": "access_token", "reason": error.members["reason"]})
+
+    def _tell(self, token: str, reason: str, *, rejects: bool) -> None:
+        outcome = "rejected" if rejects else "accepted"
+        fields = {"rule": rule_of(reason, token), "token": token, "reason": reason, "outcome": outcome}
+        self._on_event("token_rule_violated", fields)

@@ -29,6 +29,7 @@ class TokenResponse:
     refresh_token: str | None
     id_token: str | None
     scope: str | None
+    refresh_expires_in: float | None = None  # as some providers tell it; 0: without an end
 
 
 class ClientRefused(IssuerUnavailable):
@@ -70,6 +71,7 @@ def parse_token_response(answer: Answer, fatal_errors: Collection[str]) -> Token
         refresh_token=_text(document, "refresh_token", _VISIBLE),
         id_token=_text(document, "id_token", _VISIBLE),
         scope=_text(document, "scope", _SCOPE),
+        refresh_expires_in=_refresh_expires_in(document),
     )
 
 
@@ -132,6 +134,11 @@ def _expires_in(value: object) -> float | None:
     if math.isnan(seconds):
         return None
     return min(max(seconds, LIFETIMES[0]), LIFETIMES[1])
+
+
+def _refresh_expires_in(document: Mapping[str, Any]) -> float | None:
+    value = document.get("refresh_expires_in", document.get("refresh_token_expires_in"))
+    return 0.0 if str(value) == "0" else _expires_in(value)
 
 
 def _text(document: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str | None:

@@ -189,19 +189,20 @@ async def test_a_jwt_access_token_is_held_to_the_rules(world: World, bend, reaso
 
 
 @pytest.mark.parametrize(
-    ("bend", "reason", "believed"),
+    ("bend", "rule", "reason", "believed"),
     [
-        ({"aud": "https://other.test"}, "aud_mismatch", False),
-        ({"exp": NOW + 7200}, "lifetime_exceeded", True),
+        ({"aud": "https://other.test"}, "access_token_audience", "aud_mismatch", False),
+        ({"exp": NOW + 7200}, "max_access_token_lifetime", "lifetime_exceeded", True),
     ],
 )
-async def test_a_rule_that_only_warns_is_told_and_its_claims_are_not_believed(bend, reason, believed):
+async def test_a_rule_that_only_warns_is_told_and_its_claims_are_not_believed(bend, rule, reason, believed):
     """What did not pass is no source of roles; what merely lives long is."""
     world = make_world(rules=TokenRules(access_token_audience=(API,), warn_only=True))
     world.op.access_token.update(bend)
     grant = await world.login()
 
-    assert [{"token": "access_token", "reason": reason}] == world.told("token_rule_violated")
+    told = {"rule": rule, "token": "access_token", "reason": reason, "outcome": "accepted"}
+    assert [told] == world.told("token_rule_violated")
     assert believed == (grant.access_claims is not None)
     await world.close()
 
