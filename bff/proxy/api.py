@@ -82,6 +82,7 @@ class ApiProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
         """Serve one request whose path belongs to `route`."""
         request_id = new_request_id()
+        decided = False
         try:
             if scope["method"] in _NEVER_FORWARDED:
                 raise MethodNotAllowed(allow=_USUAL)
@@ -96,9 +97,15 @@ class ApiProxy:
             if not route.policy.is_open:
                 facts = RequestFacts(scope["method"], rest, self._clock(), address, _scope(live))
                 self._authorize(route, facts, live, request_id)
+            decided = True
             await self._forward(scope, receive, send, Call(route, rest, head, address, authorization, request_id))
         except BffError as error:
             await self._refuse(send, error, request_id)
+        except Exception as error:  # a mistake of ours: told, and answered if nothing has been answered yet
+            self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
+            if decided:
+                raise
+            await self._refuse(send, BffError(), request_id)
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
 
