@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -96,6 +97,7 @@ class NegIssuer:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._people = count()
         started: Future[NegOp] = Future()
         self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
         self._thread.start()
@@ -111,6 +113,8 @@ class NegIssuer:
         fresh = NegOp(issuer=self.url, access_token_audience=AUDIENCE)
         for gate in self.op._gates.values():
             self.open(gate)
+        fresh._logins = self.op._logins  # no session id of the issuer's is ever given twice
+        fresh.sub = f"alice-{next(self._people)}"  # a logout of one test's person says nothing about the next one's
         self.op.__dict__.update(fresh.__dict__)
         self.op._desk._op = self.op
 
@@ -154,7 +158,7 @@ class World:
         return self._exit.enter_context(
             start_issuer(
                 ttl={"access_token": lifetime},
-                backchannel_logout_uri=f"http://127.0.0.1:{backchannel_port}/bff/backchannel-logout",
+                backchannel_logout_uri=f"http://localhost:{backchannel_port}/bff/backchannel-logout",
                 **{key: [uri for uris in known for uri in uris[key]] for key in known[0]},
             )
         )
