@@ -30,6 +30,7 @@ _ADDED: tuple[tuple[bytes, bytes], ...] = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
 _NO_STORE = (b"cache-control", b"no-store")
+_NAMES_NOTHING = frozenset({b"keep-alive", b"close"})  # values of Connection that name no header of this answer
 
 
 def build_answer_headers(
@@ -52,7 +53,8 @@ def build_answer_headers(
             cached = True
             answer.append(pair)
         elif name == b"connection":
-            named_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
+            if value not in _NAMES_NOTHING:
+                named_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
         elif (kept := _for_browser(name, value, route, cookie_name)) is not None:
             answer.append((name, kept))
     if named_by_connection:  # before ours are added: what the upstream names must not take those away

@@ -110,7 +110,8 @@ def _read_content_length(head: RequestHead, value: bytes) -> None:
 
 
 def _read_connection(head: RequestHead, value: bytes) -> None:
-    head.dropped_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
+    if value != b"keep-alive":  # what browsers send names no header that would pass
+        head.dropped_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
 
 
 def _read_origin(head: RequestHead, value: bytes) -> None:
