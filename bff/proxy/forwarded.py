@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_KNOWN_MAX = 4096  # addresses that are remembered
 _UNKNOWN = "unknown"  # RFC 7239 §6.2
 
 
@@ -19,6 +20,7 @@ class Forwarding:
         self._fixed = [("x-forwarded-proto", parts.scheme), ("x-forwarded-host", parts.netloc), ("via", "1.1 bff")]
         self._forwarded = f";host={_quoted(parts.netloc)};proto={parts.scheme}"
         self._trusts: dict[str, bool] = {}
+        self._headers: dict[str, list[tuple[str, str]]] = {}  # by the browser's address
 
     def trusts(self, peer: str) -> bool:
         """Tell whether this peer is one of the trusted proxies."""
@@ -27,7 +29,7 @@ class Forwarding:
         known = self._trusts.get(peer)
         if known is None:
             known = self._is_trusted(peer)
-            if len(self._trusts) < 4096:
+            if len(self._trusts) < _KNOWN_MAX:
                 self._trusts[peer] = known
         return known
 
@@ -46,10 +48,15 @@ class Forwarding:
                 break
         return address or _UNKNOWN
 
-    def headers(self, address: str) -> list[tuple[str, str]]:
+    def headers(self, address: str) -> Sequence[tuple[str, str]]:
         """Return the headers that tell of the browser at this address (RFC 7239, and its older relatives)."""
-        node = f'"[{address}]"' if ":" in address else address
-        return [("x-forwarded-for", address), ("forwarded", f"for={node}{self._forwarded}"), *self._fixed]
+        known = self._headers.get(address)
+        if known is None:
+            node = f'"[{address}]"' if ":" in address else address
+            known = [("x-forwarded-for", address), ("forwarded", f"for={node}{self._forwarded}"), *self._fixed]
+            if len(self._headers) < _KNOWN_MAX:
+                self._headers[address] = known
+        return known
 
     def _is_trusted(self, peer: str) -> bool:
         try:
