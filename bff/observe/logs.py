@@ -56,10 +56,27 @@ def emit_to_log(name: str, fields: Mapping[str, object]) -> None:
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank every field that is named like a secret or looks like one."""
     for name, value in event.items():
-        if name in _PLAIN_NAMES:
-            continue
-        if _SECRET_NAMES.search(name) and isinstance(value, str):
-            event[name] = "***"
-        elif isinstance(value, str):
-            event[name] = _SECRET_VALUES.sub("***", value)
+        if name not in _PLAIN_NAMES:
+            event[name] = _named(name, value)
     return event
+
+
+def _named(name: object, value: object) -> object:
+    if _SECRET_NAMES.search(str(name)) and not (value is None or isinstance(value, bool | int | float)):
+        return "***"
+    return _cleaned(value)
+
+
+def _cleaned(value: object) -> object:
+    """Return the value without what looks like a secret, however deep it lies."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return _SECRET_VALUES.sub("***", value)
+        case Mapping():
+            return {str(_cleaned(name)): _named(name, inner) for name, inner in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_cleaned(inner) for inner in value]
+        case _:
+            return _SECRET_VALUES.sub("***", repr(value))
