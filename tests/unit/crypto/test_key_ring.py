@@ -33,7 +33,9 @@ def test_nothing_opens_under_other_words(purpose, options):
 
 
 @pytest.mark.parametrize(
-    "sealed", [b"", b"\x01", SEALED[:4], SEALED[:5], SEALED[:32], SEALED[:-1], SEALED + b"x", b"\x02" + SEALED[1:]]
+    "sealed",
+    [b"", b"\x01", SEALED[:4], SEALED[:5], SEALED[:32], SEALED[:-1], SEALED + b"x", b"\x02" + SEALED[1:]],
+    ids=["nothing", "version", "4 bytes", "5 bytes", "32 bytes", "end cut off", "a byte more", "another version"],
 )
 def test_damaged_text_never_opens(sealed):
     """Cut, lengthened or of another version."""
