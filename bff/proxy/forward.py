@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
@@ -16,8 +16,7 @@ from bff.proxy.routes import Route
 from bff.proxy.upstream import Body, Upstream, UpstreamResponse
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A request that may pass: where to, from whom, with which credential."""
 
     route: Route
