@@ -9,35 +9,34 @@ from pathlib import Path
 
 from litestar import Litestar, Router
 from litestar.config.app import AppConfig
-from litestar.plugins import InitPlugin
 
 from bff import __version__
 from bff.access.assigned import AssignmentFile
 from bff.access.audit import AuditLog, open_sink
-from bff.access.configured import build_assigned, build_principals, build_role_map, build_route_policy
+from bff.access.configured import build_assigned, build_principals, build_role_map
 from bff.access.principals import Principals
 from bff.access.roles import RoleReader
-from bff.config.settings import ApiSettings, AtRest, Csrf, OnViolation, Settings, TokenKind
+from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import Emit
+from bff.from_settings import build_client, build_dev_server, build_route, build_token_rules
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
-from bff.oidc.client import Client
 from bff.oidc.quirks import quirks_for
 from bff.oidc.relying_party import RelyingParty
-from bff.oidc.rules import TokenRules
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy, HeaderLimits
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
 from bff.proxy.mount import build_mounts
-from bff.proxy.routes import Route, RouteTable
+from bff.proxy.routes import RouteTable
 from bff.proxy.upstream import PyreqwestUpstream, Upstream
 from bff.session.attempts import AttemptCookies
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
+from bff.session.grants import Grants
 from bff.session.login import Login
 from bff.session.logout import Logout
 from bff.session.records import Store
@@ -55,7 +54,6 @@ from bff.web.spa import DEFAULT_POLICY, SpaFiles
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
 _PURGE_EVERY = 60.0  # seconds
-_DEV_SERVER = "spa"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +121,13 @@ class Bff:
         self._assignments = AssignmentFile(Path(file), assigned, emit) if file is not None else None
         principals = parts.principals or build_principals(settings, assigned, role_reader, emit)
         principal_now = principals.now if settings.roles.assignments is not None else None
+        grants = Grants(self.relying_party, emit, with_userinfo=settings.oidc.userinfo)
         self.renewer = Renewer(
             sessions=self.sessions,
             store=store,
             vault=vault,
             feed=self.feed,
-            refresh=self.relying_party.renew,
+            refresh=grants.renew,
             principal_of=principals,
             revocations=revocations,
             background=self._background,
@@ -167,7 +166,7 @@ class Bff:
                 attempts=AttemptCookies(ring, settings.session.cookie_name),
                 cookie=cookie,
                 principal_of=principals,
-                userinfo=self.relying_party.userinfo if settings.oidc.userinfo else None,
+                redeem=grants.redeem,
                 prefix=prefix,
                 clock=clock,
                 emit=emit,
@@ -310,97 +309,3 @@ def build_app(settings: Settings, parts: Parts = Parts()) -> FrontDoor:
         ValueError: when a key, the store's URL or the app's directory cannot be used.
     """
     return Bff(settings, parts).front_door()
-
-
-class BFFPlugin(InitPlugin):
-    """Adds the same to an existing Litestar application: `Litestar(plugins=[BFFPlugin(settings)])`.
-
-    The application's own routes stay as they are. Its paths come through Litestar's router, so mount the product on
-    its own with `build_app` where every microsecond counts.
-    """
-
-    def __init__(self, settings: Settings, parts: Parts = Parts()) -> None:
-        self.bff = Bff(settings, parts)
-
-    def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        """See `InitPlugin.on_app_init`."""
-        return self.bff.plug_into(app_config)
-
-
-# ── from settings to each room's own values ─────────────────────────────────────────────────────────────────
-
-
-def build_client(settings: Settings) -> Client:
-    """Return our registration at the issuer."""
-    oidc = settings.oidc
-    base = settings.public_url + settings.server.prefix
-    return Client(
-        issuer=oidc.issuer,
-        client_id=oidc.client_id,
-        redirect_uri=base + "/callback",
-        post_logout_redirect_uri=settings.public_url + "/",
-        auth_method=oidc.client_auth.value,
-        client_secret=oidc.client_secret.reveal() if oidc.client_secret is not None else None,
-        private_key=oidc.private_key.reveal() if oidc.private_key is not None else None,
-        private_key_id=oidc.private_key_id,
-        scopes=oidc.scopes,
-        prompt=oidc.prompt,
-        extra_parameters=oidc.extra_parameters,
-        resource=oidc.resource,
-        id_token_hint=oidc.id_token_hint,
-    )
-
-
-def build_token_rules(settings: Settings) -> TokenRules:
-    """Return the rules that every token is held to."""
-    tokens = settings.tokens
-    return TokenRules(
-        algorithms=tokens.algorithms,
-        access_token_audience=tokens.access_token_audience,
-        max_access_token_lifetime=tokens.max_access_token_lifetime,
-        max_id_token_lifetime=tokens.max_id_token_lifetime,
-        max_refresh_token_lifetime=tokens.max_refresh_token_lifetime,
-        access_token_type=tokens.access_token_type,
-        allow_opaque_access_tokens=tokens.allow_opaque_access_tokens,
-        required_id_token_claims=tokens.required_id_token_claims,
-        required_access_token_claims=tokens.required_access_token_claims,
-        trusted_issuers=tokens.trusted_issuers,
-        min_rsa_bits=tokens.min_rsa_bits,
-        curves=tokens.curves,
-        clock_skew=tokens.clock_skew,
-        warn_only=tokens.on_violation is OnViolation.WARN,
-    )
-
-
-def build_route(api: ApiSettings, settings: Settings) -> Route:
-    """Return one `[[api]]`, ready for use."""
-    return Route(
-        path=api.path,
-        upstream=api.upstream.rstrip("/"),
-        needs_session=api.token is TokenKind.USER,
-        sends_token=api.token is not TokenKind.NONE,
-        csrf=api.csrf.value,
-        timeout=api.timeout,
-        connect_timeout=api.connect_timeout,
-        max_body_size=api.max_body_size if api.max_body_size is not None else settings.server.max_body_size,
-        forward_cookies=frozenset(name.encode("ascii") for name in api.forward_cookies),
-        allow_set_cookie=api.allow_set_cookie,
-        policy=build_route_policy(api),
-    )
-
-
-def build_dev_server(settings: Settings) -> Route | None:
-    """Return the pseudo-route of a front-end development server behind us, if there is one."""
-    if settings.spa is None or settings.spa.upstream is None:
-        return None
-    return Route(
-        path=_DEV_SERVER,
-        upstream=settings.spa.upstream.rstrip("/"),
-        needs_session=False,
-        sends_token=False,
-        csrf=Csrf.OFF.value,
-        timeout=30.0,
-        connect_timeout=2.0,
-        max_body_size=0,
-        is_page=True,
-    )

@@ -1,15 +1,14 @@
 """The login: from the page's wish to a session."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from bff.errors import CallbackRejected, GrantRejected, TokenRejected
 from bff.events import Emit
 from bff.http.cookies import CookieWriter, read_cookie
 from bff.http.return_to import parse_return_to
-from bff.oidc.attempt import check_callback, new_attempt, parse_callback, parse_login_parameters
+from bff.oidc.attempt import LoginAttempt, check_callback, new_attempt, parse_callback, parse_login_parameters
 from bff.oidc.grant import Grant
 from bff.oidc.relying_party import RelyingParty
 from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
@@ -29,7 +28,7 @@ _SILENT_NO = frozenset(
     }
 )
 PrincipalOf = Callable[[Grant], Principal]
-Userinfo = Callable[[str, str], Awaitable[Mapping[str, Any]]]
+Redeem = Callable[[str, LoginAttempt], Awaitable[Grant]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ class Login:
         attempts: AttemptCookies,
         cookie: CookieWriter,
         principal_of: PrincipalOf,
-        userinfo: Userinfo | None,
+        redeem: Redeem,
         prefix: str,
         clock: Callable[[], float],
         emit: Emit,
@@ -76,7 +75,7 @@ class Login:
         self._attempts = attempts
         self._cookie = cookie
         self._principal_of = principal_of
-        self._userinfo = userinfo
+        self._redeem_code = redeem
         self._prefix = prefix
         self._clock = clock
         self._emit = emit
@@ -145,7 +144,7 @@ class Login:
         name = b"login:" + hashlib.sha256(attempt.state.encode()).digest()
         if not await self._store.remember(name, now, now + LIFETIME):
             raise CallbackRejected("already_used")
-        grant = await self._complete(await self._relying_party.redeem(code, attempt))
+        grant = await self._redeem_code(code, attempt)
         principal = self._principal_of(grant)
         now = self._clock()
         live, value = await self._sessions.create(grant, principal, now)
@@ -157,13 +156,6 @@ class Login:
             await self._sessions.end_key(pending.replaces, "replaced", now)
         self._emit("login.done", {"subject": principal.subject, "session": live.session.handle})
         return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), self._cookie.set(value)))
-
-    async def _complete(self, grant: Grant) -> Grant:
-        """Merge what userinfo knows beyond the ID token, which wins wherever both speak."""
-        if self._userinfo is None:
-            return grant
-        extra = await self._userinfo(grant.tokens.access_token, str(grant.claims["sub"]))
-        return replace(grant, claims={**extra, **grant.claims})
 
     async def _was_logged_out(self, grant: Grant, principal: Principal) -> bool:
         """Whether a back-channel logout overtook this login. In the same second, the logout wins."""

@@ -1,0 +1,85 @@
+"""From the settings to each room's own values. Only `app` uses it: no room knows the configuration."""
+
+from bff.access.configured import build_route_policy
+from bff.config.settings import ApiSettings, Csrf, OnViolation, Settings, TokenKind
+from bff.oidc.client import Client
+from bff.oidc.rules import TokenRules
+from bff.proxy.routes import Route
+
+_DEV_SERVER = "spa"
+
+
+def build_client(settings: Settings) -> Client:
+    """Return our registration at the issuer."""
+    oidc = settings.oidc
+    base = settings.public_url + settings.server.prefix
+    return Client(
+        issuer=oidc.issuer,
+        client_id=oidc.client_id,
+        redirect_uri=base + "/callback",
+        post_logout_redirect_uri=settings.public_url + "/",
+        auth_method=oidc.client_auth.value,
+        client_secret=oidc.client_secret.reveal() if oidc.client_secret is not None else None,
+        private_key=oidc.private_key.reveal() if oidc.private_key is not None else None,
+        private_key_id=oidc.private_key_id,
+        scopes=oidc.scopes,
+        prompt=oidc.prompt,
+        extra_parameters=oidc.extra_parameters,
+        resource=oidc.resource,
+        id_token_hint=oidc.id_token_hint,
+    )
+
+
+def build_token_rules(settings: Settings) -> TokenRules:
+    """Return the rules that every token is held to."""
+    tokens = settings.tokens
+    return TokenRules(
+        algorithms=tokens.algorithms,
+        access_token_audience=tokens.access_token_audience,
+        max_access_token_lifetime=tokens.max_access_token_lifetime,
+        max_id_token_lifetime=tokens.max_id_token_lifetime,
+        max_refresh_token_lifetime=tokens.max_refresh_token_lifetime,
+        access_token_type=tokens.access_token_type,
+        allow_opaque_access_tokens=tokens.allow_opaque_access_tokens,
+        required_id_token_claims=tokens.required_id_token_claims,
+        required_access_token_claims=tokens.required_access_token_claims,
+        trusted_issuers=tokens.trusted_issuers,
+        min_rsa_bits=tokens.min_rsa_bits,
+        curves=tokens.curves,
+        clock_skew=tokens.clock_skew,
+        warn_only=tokens.on_violation is OnViolation.WARN,
+    )
+
+
+def build_route(api: ApiSettings, settings: Settings) -> Route:
+    """Return one `[[api]]`, ready for use."""
+    return Route(
+        path=api.path,
+        upstream=api.upstream.rstrip("/"),
+        needs_session=api.token is TokenKind.USER,
+        sends_token=api.token is not TokenKind.NONE,
+        csrf=api.csrf.value,
+        timeout=api.timeout,
+        connect_timeout=api.connect_timeout,
+        max_body_size=api.max_body_size if api.max_body_size is not None else settings.server.max_body_size,
+        forward_cookies=frozenset(name.encode("ascii") for name in api.forward_cookies),
+        allow_set_cookie=api.allow_set_cookie,
+        policy=build_route_policy(api),
+    )
+
+
+def build_dev_server(settings: Settings) -> Route | None:
+    """Return the pseudo-route of a front-end development server behind us, if there is one."""
+    if settings.spa is None or settings.spa.upstream is None:
+        return None
+    return Route(
+        path=_DEV_SERVER,
+        upstream=settings.spa.upstream.rstrip("/"),
+        needs_session=False,
+        sends_token=False,
+        csrf=Csrf.OFF.value,
+        timeout=30.0,
+        connect_timeout=2.0,
+        max_body_size=0,
+        is_page=True,
+    )
