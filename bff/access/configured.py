@@ -22,6 +22,7 @@ from bff.access.conditions import (
 from bff.access.conditions import Path as PathCondition
 from bff.access.policy import Allow, Deny, Policy, PolicyFunction, Rule, StepUp, build_policy
 from bff.access.principals import Principals
+from bff.access.question import Advisor
 from bff.access.roles import RoleMap, RoleReader
 from bff.config.assignments import read_assignments
 from bff.config.rule_sets import describe
@@ -135,3 +136,10 @@ def _strength(entry: AllowSettings) -> list[Condition]:
     if entry.max_age is not None:
         found.append(MaxAge(entry.max_age))
     return found
+
+
+def build_advisor(settings: Settings) -> Advisor:
+    """Return what answers questions by these settings. Raises `ValueError` and `ConfigError` as the server does."""
+    reader = RoleReader(build_role_map(settings))
+    principals = build_principals(settings, build_assigned(settings, reader), reader)
+    return Advisor({api.path: build_route_policy(api) for api in settings.api}, reader, principals)

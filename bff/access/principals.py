@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bff.access.assigned import Assigned
+from bff.access.inspection import TokenInspection
 from bff.access.roles import RoleOrigin, RoleReader, missing_groups
 from bff.events import Emit, ignore
 from bff.oidc.grant import Grant
@@ -20,6 +21,7 @@ class Principals:
     """
 
     def __init__(self, issuer: str, reader: RoleReader, assigned: Assigned, emit: Emit = ignore) -> None:
+        self._inspect = TokenInspection(emit)
         self._issuer = issuer
         self._reader = reader
         self._assigned = assigned
@@ -29,6 +31,7 @@ class Principals:
     def __call__(self, grant: Grant) -> Principal:
         """Return who this grant is for."""
         subject = str(grant.claims["sub"])
+        self._inspect(grant)
         found = self._reader.read(_sources(grant), subject)
         if found.is_cut:
             kept = self._reader.map.max_roles

@@ -11,6 +11,8 @@ COMMANDS = {
     "check": "bff.cli.check:check",
     "init": "bff.cli.init:init",
     "keys": "bff.cli.keys:keys",
+    "sessions": "bff.cli.sessions:sessions",
+    "access": "bff.cli.access:access",
 }
 
 

@@ -50,7 +50,7 @@ def examine(config: Path | None) -> list[Outcome]:
 async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Outcome]:
     """Ask everybody at once; `tell` hears what is still going on after a second."""
     # Here, because they bring the HTTP client and the stores, which `bff --help` need not wait for.
-    from bff.cli.checks.local import check_addresses, check_secrets  # noqa: PLC0415
+    from bff.cli.checks.local import check_addresses, check_policies, check_secrets  # noqa: PLC0415
     from bff.cli.checks.reach import check_page, check_store, check_upstreams  # noqa: PLC0415
     from bff.cli.checks.reach_issuer import check_clock, check_issuer  # noqa: PLC0415
 
@@ -61,7 +61,13 @@ async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Out
         _watched("connecting to the upstreams", check_upstreams(settings), tell),
     )
     reached = [outcome for outcomes in found for outcome in outcomes]
-    return [*check_secrets(settings), *check_addresses(settings), *reached, *check_page(settings)]
+    return [
+        *check_secrets(settings),
+        *check_addresses(settings),
+        *check_policies(settings),
+        *reached,
+        *check_page(settings),
+    ]
 
 
 async def _watched(doing: str, work: Awaitable[list[Outcome]], tell: Callable[[str], None]) -> list[Outcome]:

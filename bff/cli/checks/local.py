@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from bff.access.configured import load_function
 from bff.cli.checks.outcome import Outcome, Status
 from bff.config.addresses import DEFAULT_PORTS, LOOPBACK_HOSTS, is_loopback, split_listen
 from bff.config.settings import Settings
@@ -18,6 +19,21 @@ def check_secrets(settings: Settings) -> list[Outcome]:
         except ValueError:
             advice = "use an RSA key of 2048 bits or more, an EC key on P-256, P-384 or P-521, or Ed25519"
             return [Outcome(Status.FAIL, "secrets", "oidc.private_key cannot sign client assertions", advice)]
+    return outcomes
+
+
+def check_policies(settings: Settings) -> list[Outcome]:
+    """Whether every callable that decides on a route can be imported."""
+    outcomes = []
+    for api in settings.api:
+        if api.policy is not None:
+            try:
+                load_function(api.policy)
+            except ValueError as error:
+                advice = "install the module, or put it into the working directory"
+                outcomes.append(Outcome(Status.FAIL, "policy", f"{api.path}: {error}", advice))
+            else:
+                outcomes.append(Outcome(Status.OK, "policy", f"{api.path} is decided by {api.policy}"))
     return outcomes
 
 

@@ -1,0 +1,37 @@
+"""A look at every token that comes at a login or a renewal; what is found is told once a process."""
+
+from bff.access.token_lint import lint_claims
+from bff.events import Emit
+from bff.oidc.grant import Grant
+
+_MAX_TOLD = 1000
+
+
+class TokenInspection:
+    """Emits `token_finding` with rule, level and the claim's name: once for each, however many users log in."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._told: set[tuple[str, str]] = set()
+
+    def __call__(self, grant: Grant) -> None:
+        """Look at the tokens of a grant."""
+        tokens = grant.tokens
+        size = len(tokens.id_token) if tokens.id_token is not None else None
+        found = lint_claims(grant.claims, "id_token", size)
+        if grant.access_claims is not None:
+            found += lint_claims(grant.access_claims, "access_token", len(tokens.access_token))
+        for finding in found:
+            key = (finding.rule, finding.where)
+            if key not in self._told and len(self._told) < _MAX_TOLD:
+                self._told.add(key)
+                self._emit(
+                    "token_finding",
+                    {
+                        "rule": finding.rule,
+                        "level": finding.level.value,
+                        "where": finding.where,
+                        "source": finding.source,
+                        "change": finding.change,
+                    },
+                )

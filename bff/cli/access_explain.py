@@ -1,0 +1,131 @@
+"""`bff access explain`: which rule decides, why, and what would be needed."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import rich_click as click
+
+from bff.access.explain import build_explanation
+from bff.access.question import Answer, Question
+from bff.cli.access_advice import load_advisor, read_claim
+from bff.cli.configuration import config_option, load_or_exit
+from bff.config import Settings
+
+
+@click.command("explain")
+@click.argument("method")
+@click.argument("path")
+@config_option
+@click.option("--role", "roles", multiple=True, help="A role that the user's tokens give; may be repeated.")
+@click.option("--claim", "claims", multiple=True, metavar="NAME=VALUE", help="A claim; JSON values are understood.")
+@click.option("--sub", "subject", help="The user's subject, for its own roles and assignments.")
+@click.option("--scope", default="", help="The access token's scopes, with spaces between.")
+@click.option("--at", "at", metavar="TIME", help="When, such as 2026-11-27T18:00:00+01:00. Default: now.")
+@click.option("--from", "address", default="", metavar="ADDRESS", help="The browser's address.")
+@click.option("--session", "handle", metavar="HANDLE", help="Take subject and roles from this live session.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain_command(
+    method: str,
+    path: str,
+    config: Path | None,
+    *,
+    roles: Sequence[str],
+    claims: Sequence[str],
+    subject: str | None,
+    scope: str,
+    at: str | None,
+    address: str,
+    handle: str | None,
+    as_json: bool,
+) -> None:
+    """Explain whether METHOD on PATH is allowed, as the running server would decide it.
+
+    Without --role, --claim, --sub and --session nobody is signed in.
+    """
+    settings = load_or_exit(config)
+    advisor = load_advisor(settings)
+    if handle is not None:
+        if subject is not None or roles:
+            raise click.UsageError("--session brings subject and roles: leave --sub and --role out")
+        subject, roles = asyncio.run(_session(settings, handle))
+    question = Question(
+        method=method.upper(),
+        path=path.partition("?")[0],
+        subject=subject,
+        roles=roles,
+        claims=dict(map(read_claim, claims)),
+        scope=scope,
+        address=address,
+        now=time.time() if at is None else _moment(at),
+    )
+    answer = advisor.answer(question)
+    if as_json:
+        click.echo(json.dumps(build_answer(question, answer), indent=2, ensure_ascii=False))
+    else:
+        _print(question, answer)
+
+
+def build_answer(question: Question, answer: Answer) -> dict[str, object]:
+    """Return the answer as plain data."""
+    explanation = answer.explanation
+    return {
+        "method": question.method,
+        "path": question.path,
+        "subject": question.subject,
+        "roles": sorted(answer.roles),
+        "origins": [{"role": origin.role, "from": str(origin)} for origin in answer.origins],
+        **(build_explanation(explanation) if explanation is not None else {"route": None, "decision": "no_route"}),
+    }
+
+
+def _print(question: Question, answer: Answer) -> None:
+    explanation = answer.explanation
+    click.echo(f"{question.method} {question.path}")
+    if explanation is None:
+        click.echo("  no [[api]] route fits this path: 404")
+        return
+    click.echo(f"  route   {explanation.route}")
+    click.echo(f"  roles   {', '.join(sorted(answer.roles)) or 'none'}")
+    for origin in answer.origins:
+        click.echo(f"          {origin.role}: {origin}")
+    for trace in explanation.rules:
+        click.echo(f"  rule    {trace}")
+    click.echo(f"  result  {explanation.verdict}")
+    for needed in explanation.needed:
+        click.echo(f"  needed  {needed}")
+
+
+def _moment(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("is no time such as 2026-11-27T18:00:00+01:00", param_hint="--at") from None
+    return moment.astimezone().timestamp()
+
+
+async def _session(settings: Settings, handle: str) -> tuple[str, list[str]]:
+    from bff.crypto.key_ring import CannotOpenError, KeyRing  # noqa: PLC0415 - only here, and not cheap
+    from bff.errors import SessionStoreUnavailable  # noqa: PLC0415
+    from bff.session.stores import open_store  # noqa: PLC0415
+    from bff.session.vault import Vault  # noqa: PLC0415
+
+    store = open_store(settings.session.store.reveal(), timeout=settings.session.store_timeout)
+    try:
+        await store.open()
+        records = await store.find(now=time.time(), handle=handle, limit=1)
+    except SessionStoreUnavailable as error:
+        raise click.ClickException(error.detail) from None
+    finally:
+        await store.close()
+    if not records:
+        raise click.ClickException("no live session has this handle")
+    vault = Vault(KeyRing([secret.reveal() for secret in settings.keys.secrets]), settings.oidc.client_id)
+    try:
+        summary = vault.open_summary(records[0])
+    except CannotOpenError:
+        raise click.ClickException("the session was sealed with a key that is not in [keys]") from None
+    return summary.subject, summary.roles

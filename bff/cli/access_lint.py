@@ -1,0 +1,88 @@
+"""`bff access lint`: what in the configuration, and in a token, breaks good practice."""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import rich_click as click
+
+from bff.access.findings import AccessFinding, Level
+from bff.access.lint import lint_settings
+from bff.access.token_lint import lint_claims
+from bff.cli.configuration import config_option
+from bff.config import ConfigError, Finding, load_with_findings
+
+_COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "blue"}
+
+
+@click.command("lint")
+@config_option
+@click.option(
+    "--token-file",
+    metavar="FILE",
+    help="Look at the token in this file (-: standard input) in place of the configuration. It is never printed.",
+)
+@click.option("--kind", type=click.Choice(["access_token", "id_token"]), default="access_token", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings fail as well.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def lint_command(config: Path | None, *, token_file: str | None, kind: str, strict: bool, as_json: bool) -> None:
+    """Tell what breaks good practice: how bad it is, whose rule it is, and what to change.
+
+    Exits with 1 when there is an error; with --strict also when there is a warning.
+    """
+    found = _lint_token(token_file, kind) if token_file is not None else _lint_configuration(config)
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+    else:
+        for finding in found:
+            head, space, rest = str(finding).partition(" ")
+            click.echo(click.style(head, fg=_COLOURS[finding.level], bold=True) + space + rest)
+        click.echo(_count(found))
+    failing = {Level.ERROR, Level.WARNING} if strict else {Level.ERROR}
+    if any(finding.level in failing for finding in found):
+        raise SystemExit(1)
+
+
+def _lint_configuration(config: Path | None) -> list[AccessFinding]:
+    try:
+        settings, warnings = load_with_findings(config)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    linted = lint_settings(settings)
+    told = {finding.where for finding in linted}
+    found = [*linted, *(_of_warning(warning) for warning in warnings if warning.key not in told)]
+    return sorted(found, key=lambda finding: list(Level).index(finding.level))
+
+
+def _of_warning(warning: Finding) -> AccessFinding:
+    """A warning of the loader, such as a secret that stands in the file."""
+    return AccessFinding(
+        Level.WARNING,
+        "configuration",
+        warning.key or warning.where,
+        f"{warning.message} ({warning.where})",
+        "OWASP ASVS 13.3.1" if "secret" in warning.message else "docs/configuration.md",
+        "; ".join(part for part in (warning.expected, warning.hint) if part) or "mend it",
+    )
+
+
+def _lint_token(file: str, kind: str) -> list[AccessFinding]:
+    from bff.oidc.jose import peek_claims  # noqa: PLC0415 - brings cryptography, which only this needs
+
+    try:
+        raw = (sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise click.ClickException(f"the token cannot be read: {reason}") from None
+    claims = peek_claims(raw.removeprefix("Bearer "))
+    if claims is None:
+        raise click.ClickException("this is no JWT: three parts with dots between, the second one a JSON object")
+    return lint_claims(claims, kind, len(raw))
+
+
+def _count(found: Iterable[AccessFinding]) -> str:
+    levels = [finding.level for finding in found]
+    return ", ".join(f"{levels.count(level)} {level}{'s' if level is not Level.INFO else ''}" for level in Level)
