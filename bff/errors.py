@@ -120,7 +120,7 @@ class BadRequestTarget(BffError):
     code = "bad_request_target"
     status = 400
     title = "Bad request target"
-    default_detail = "The path holds dot segments, encoded slashes or dots, backslashes or control characters."
+    default_detail = "The path holds dot segments, backslashes, control characters or broken escapes."
 
 
 class BadRequest(BffError):
