@@ -1,0 +1,85 @@
+"""`bff sessions` against the store of a running server."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from tests.processes import reserve_port
+from tests.product import Browser, redirect_uris, start_product
+from tests.servers import start_demo_api, start_issuer, start_valkey
+
+pytestmark = pytest.mark.integration
+
+
+def bff_sessions(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bff", "sessions", *arguments, "-c", str(bff.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
+    )
+
+
+async def refused(browser: Browser) -> httpx.Response:
+    """The first refusal; the push reaches a worker within a second."""
+    async with asyncio.timeout(1):
+        while (answer := await browser.get("/api/whoami")).status_code == 200:
+            continue
+    return answer
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "valkey"])
+async def test_operator_sees_and_ends_sessions_from_the_command_line(kind):
+    """OWASP ASVS 7.4.5: a user's sessions are listed and ended, at once, by somebody without their cookies."""
+    port = reserve_port()
+    with (
+        start_issuer(**redirect_uris(port)) as issuer,
+        start_demo_api(issuer) as api,
+        start_valkey() as valkey,
+        start_product(issuer, api, port=port, store=valkey.url if kind == "valkey" else None) as bff,
+    ):
+        async with Browser(bff) as alice, Browser(bff) as bob:
+            await alice.log_in("alice")
+            await bob.log_in("bob")
+            handle = (await bob.user())["session"]["id"]
+
+            listed = [json.loads(line) for line in bff_sessions(bff, "list", "--json").stdout.splitlines()]
+            assert {("alice", ("admin", "reader")), ("bob", ("reader",))} == {
+                (row["subject"], tuple(row["roles"])) for row in listed
+            }
+            shown = bff_sessions(bff, "show", handle).stdout
+            assert handle in shown
+            assert "bob" in shown
+
+            assert "ended 1 session\n" == bff_sessions(bff, "revoke", "--sub", "bob").stdout
+            answer = await refused(bob)
+            assert (401, "session_expired", "revoked") == (
+                answer.status_code,
+                answer.json()["code"],
+                answer.json()["reason"],
+            )
+            assert 200 == (await alice.get("/api/whoami")).status_code
+
+            gone = bff_sessions(bff, "revoke", handle)
+            assert (1, "ended 0 sessions\n") == (gone.returncode, gone.stdout)
+            assert 0 == bff_sessions(bff, "revoke", "--all").returncode
+            assert 401 == (await refused(alice)).status_code
+
+
+def test_exactly_one_way_of_naming_sessions_is_asked_for(tmp_path):
+    """A forgotten option ends nobody's session."""
+    for arguments in ([], ["--all", "--sub", "alice"], ["handle", "--all"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "bff", "sessions", "revoke", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert 2 == done.returncode, done.stderr
