@@ -50,7 +50,8 @@ def configure_logs(level: str, layout: str) -> None:
 
 def emit_to_log(name: str, fields: Mapping[str, object]) -> None:
     """Write an event as a log line."""
-    structlog.get_logger().log(_LOUD.get(name, logging.INFO), name, **fields)
+    # Bound first: no field, whatever its name, may clash with an argument of the call and break a request.
+    structlog.get_logger().bind(**fields).log(_LOUD.get(name, logging.INFO), name)
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
