@@ -189,6 +189,11 @@ class World:
         return self._exit.enter_context(start_valkey(durable=True))
 
     @cached_property
+    def private_valkey(self) -> Valkey:
+        """One that tests may stop and pause; it keeps what it has been told."""
+        return self._exit.enter_context(start_valkey(durable=True))
+
+    @cached_property
     def neg(self) -> NegIssuer:
         neg = NegIssuer()
         self._exit.callback(neg.close)
