@@ -171,7 +171,8 @@ class Sessions:
         ended = await self._store.end(key, reason, now, keep_sealed=True)
         live = self._by_key.get(key)
         if live is not None:
-            self._drop(live)
+            self._drop(live)  # the push will find it no longer, so what it would do is done here
+            self._background.start(self._after_end(live), "after-end")
         return ended
 
     def forget(self, live: LiveSession) -> None:
