@@ -34,6 +34,7 @@ from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
 
 # TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
+# Nor is a method with a small letter: it is another one to our rules, and the same one to many upstreams (§9.1).
 _NEVER_FORWARDED = frozenset({"TRACE", "TRACK", "CONNECT"})
 _USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -84,7 +85,7 @@ class ApiProxy:
         request_id = new_request_id()
         decided = False
         try:
-            if scope["method"] in _NEVER_FORWARDED:
+            if scope["method"] in _NEVER_FORWARDED or not scope["method"].isupper():
                 raise MethodNotAllowed(allow=_USUAL)
             check_target(scope["raw_path"])
             check_query(scope["query_string"])

@@ -10,7 +10,14 @@ from litestar.datastructures import State
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
-from bff.errors import BadRequest, CookieUnreadable, IssuerUnavailable, SessionExpired, SessionRequired
+from bff.errors import (
+    BadRequest,
+    CookieUnreadable,
+    IssuerUnavailable,
+    MethodNotAllowed,
+    SessionExpired,
+    SessionRequired,
+)
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.origins import check_same_origin
 from bff.proxy.front import Front
@@ -98,9 +105,11 @@ class Endpoints:
         @asgi("/events", copy_scope=True)
         async def events(scope: Scope, receive: Receive, send: Send) -> None:
             request: AnyRequest = Request(scope)
+            if request.method != "GET":  # a HEAD would hold the stream open and see none of it
+                raise MethodNotAllowed(allow="GET")
             head = flows.read(request)
             # EventSource sends no header of ours; Fetch Metadata or Origin must vouch for the page instead.
-            flows.check_script(head, request.method, mode="origin")
+            flows.check_script(head, "GET", mode="origin")
             live = await flows.signed_in(head)
             await EventStream(flows.sessions, flows.clock)(live, receive, send)
 
@@ -200,7 +209,10 @@ _OURS = frozenset({"sub", "roles", "session", "logout_url"})
 
 def _one(query: bytes, name: str) -> str | None:
     """Return the parameter if it came once; two of them are refused, for nobody knows which is meant."""
-    values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=50).get(name)
+    try:
+        values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=50).get(name)
+    except ValueError as error:
+        raise BadRequest("The query has too many parameters.") from error
     if values is None:
         return None
     if len(values) > 1:
