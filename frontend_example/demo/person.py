@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 
 _MAX_STEPS = 12
+_GIST = 240  # characters
 # What the demo's provider signs is a JWT. Its refresh tokens are not, but would come under their name.
 _TOKEN = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}|\b(?:access|refresh|id)_token[\"']?\s*[:=]\s*[\"']?[\w.~+/-]{16,}"
@@ -63,6 +64,13 @@ def _without_logout_hint(headers: httpx.Headers, issuer: str) -> str:
     return "\n".join(lines)
 
 
+def gist(answer: httpx.Response) -> str:
+    """What the response says, short enough for a line on the terminal: a page without its markup and styles."""
+    text = re.sub(r"(?s)<(style|title)\b.*?</\1>|<[^>]*>", " ", answer.text)
+    words = " ".join(text.split())
+    return words if len(words) <= _GIST else f"{words[:_GIST]}…"
+
+
 class Person:
     """Somebody at a browser that keeps the cookies of the app and of the issuer apart.
 
@@ -99,7 +107,9 @@ class Person:
         headers = {"X-CSRF": "1", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
         answer = self._send(method, f"{self._app}{path}", headers, json=json)
         if answer.status_code != expected:
-            raise Surprise(f"{method} {path} was answered with {answer.status_code}, not {expected}: {answer.text}")
+            raise Surprise(
+                f"{method} {path} was answered with {answer.status_code}, not {expected}: {gist(answer)}"
+            )
         return answer.json() if answer.content else None
 
     def open(self, url: str, form: dict[str, str] | None = None) -> httpx.Response:
@@ -113,7 +123,9 @@ class Person:
             answer = self._send("GET" if form is None else "POST", url, headers, data=form)
             if not answer.has_redirect_location:
                 if answer.is_error:
-                    raise Surprise(f"{url.partition('?')[0]} was answered with {answer.status_code}: {answer.text}")
+                    raise Surprise(
+                        f"{url.partition('?')[0]} was answered with {answer.status_code}: {gist(answer)}"
+                    )
                 return answer
             url, form = str(answer.url.join(answer.headers["location"])), None
         raise Surprise(f"more than {_MAX_STEPS} redirects, the last to {url.partition('?')[0]}")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from frontend_example.demo.person import Form, holds_token
+from frontend_example.demo.person import Form, gist, holds_token
 from tests.browser.example_app import built_example_app
 from tests.processes import ROOT
 from tests.servers import ensure_issuer_installed
@@ -255,3 +255,11 @@ def test_form_is_read_as_a_browser_would():
     )
 
     assert ("/a?b=1&c=2", {"xsrf": '"1'}) == (form.action, form.fields)
+
+
+def test_gist_of_a_page_is_what_a_person_would_read():
+    """No markup and no styles in the terminal, and no more than a few lines."""
+    page = "<title>T</title><style>a { color: red }</style><h1>Internal error</h1>\n<p>Our fault.</p>"
+
+    assert "Internal error Our fault." == gist(httpx.Response(500, text=page))
+    assert 241 == len(gist(httpx.Response(500, text="x" * 1000)))
