@@ -180,7 +180,7 @@ def _retry_after(headers: httpx.Headers) -> int | None:
             there = parsedate_to_datetime(value)
             here = parsedate_to_datetime(headers.get("date", ""))
             seconds = (there - here).total_seconds()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
     return int(min(max(seconds, _RETRY_AFTER.start), _RETRY_AFTER.stop - 1))
 

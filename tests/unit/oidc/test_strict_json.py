@@ -40,3 +40,20 @@ def test_anything_that_two_readers_could_read_differently_is_refused(text):
     """RFC 8725 §2.4: repeated names, byte order marks, NaN, lone surrogates, depth: refused, and never a crash."""
     with pytest.raises(ValueError):
         parse_json_object(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"9223372036854775807", 2**63 - 1),
+        (b"-9223372036854775808", -(2**63)),
+        (b"9223372036854775808", 2.0**63),
+        (b"-9223372036854775809", -(2.0**63)),
+        (b"1" + b"0" * 400, float("inf")),
+    ],
+)
+def test_an_integer_beyond_64_bits_becomes_a_float(text, value):
+    """RFC 8259 §6: as it is to most readers; what holds sessions could not keep it otherwise."""
+    parsed = parse_json_object(b'{"a": ' + text + b"}")["a"]
+
+    assert (type(value), value) == (type(parsed), parsed)

@@ -238,6 +238,7 @@ async def test_a_form_is_a_form():
         ({"retry-after": "0"}, 1),
         ({"retry-after": "99999"}, 300),
         ({"retry-after": "9" * 5000}, 300),
+        ({"retry-after": f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", "date": "Mon, 01 Jan 2024 00:00:00 GMT"}, None),
         ({"retry-after": "-7"}, None),
         ({"retry-after": "7.5"}, None),
         ({"retry-after": "soon"}, None),
