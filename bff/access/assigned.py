@@ -3,7 +3,7 @@
 import asyncio
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -82,10 +82,10 @@ class AssignmentFile:
             self._emit("assignments.read", {"file": str(self._path), "assignments": len(assignments)})
         self._seen = seen
 
-    async def watch(self, sleep: Callable[[float], "asyncio.Future[None] | object"] = asyncio.sleep) -> None:
+    async def watch(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Follow the file until cancelled."""
         while True:
-            await sleep(INTERVAL)  # type: ignore[misc] # what is handed in can be awaited, as asyncio.sleep can
+            await sleep(INTERVAL)
             await asyncio.to_thread(self.refresh)
 
     def _look(self) -> tuple[int, int, int] | None:
