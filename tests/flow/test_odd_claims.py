@@ -1,7 +1,5 @@
 """Claims that are valid JSON and that hardly anybody expects cost nobody a session."""
 
-import pytest
-
 HUGE = 10**30  # more than 64 bits hold
 
 

@@ -87,7 +87,7 @@ def test_an_access_token_that_would_break_a_header_is_not_used(value):
         ("-60", 1.0),
         (1e12, 366 * 86400.0),
         ("inf", 366 * 86400.0),
-        (10**400, None),
+        (10**400, 366 * 86400.0),
         ("nan", None),
         ("soon", None),
         (True, None),
