@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bff.errors import BffError, MethodNotAllowed
+from bff.errors import BffError, CallbackRejected, MethodNotAllowed
 
 PROBLEM_JSON = b"application/problem+json"
 TYPE_PREFIX = "urn:bff:problem:"
@@ -22,12 +22,17 @@ NO_STORE: tuple[bytes, bytes] = (b"cache-control", b"no-store")
 _ERROR_CSP = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
+def status_of(error: BffError) -> int:
+    """Return the status of the answer: a login that failed on the issuer's side has one of its own."""
+    return error.http_status if isinstance(error, CallbackRejected) else error.status
+
+
 def build_problem(error: BffError, request_id: str) -> dict[str, Any]:
     """Return the problem document as a mapping."""
     document: dict[str, Any] = {
         "type": TYPE_PREFIX + error.code,
         "title": error.title,
-        "status": error.status,
+        "status": status_of(error),
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
@@ -51,7 +56,8 @@ def build_problem_response(error: BffError, request_id: str) -> tuple[int, Heade
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode("ascii")))
-    if error.status == 401:
+    status = status_of(error)
+    if status == 401:
         # RFC 9110 §15.5.2 asks for a challenge; this scheme makes no browser open a password dialog.
         headers.append((b"www-authenticate", b'Session realm="bff"'))
-    return error.status, headers, body
+    return status, headers, body

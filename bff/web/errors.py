@@ -40,8 +40,6 @@ def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) ->
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
         status, raw, body = build_problem_response(problem, request_id)
-        if isinstance(problem, CallbackRejected):
-            status = problem.http_status
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in raw}
         kind = headers.pop("content-type")
         del headers["content-length"]
