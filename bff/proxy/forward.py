@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from bff.errors import UpstreamTimeout, UpstreamUnreachable
+from bff.errors import BadRequest, UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.http.cookies import keep_cookies
 from bff.proxy.answer import build_answer_headers
@@ -54,8 +54,9 @@ class Forwarder:
                 self._hangups.watch(task, receive)
                 async with self._open(scope, call, body) as response:
                     await self._answer(scope, send, call, response)
-        except BrowserGone:
-            return
+        except BrowserGone as error:
+            # Whoever sent chunks that are none is still there to read this (RFC 9112 §7.1); nobody else is.
+            raise BadRequest("The body broke off, or is not framed as HTTP.") from error
         except asyncio.CancelledError:
             if not self._hangups.is_gone(task):
                 raise
