@@ -48,7 +48,7 @@ def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) ->
         if isinstance(problem, LoginFailed) and problem.cookie is not None:
             headers["set-cookie"] = problem.cookie.decode("ascii")
         if _wants_page(request):
-            kind = "text/html; charset=utf-8"
+            kind = "text/html"  # the framework adds the charset
             headers["content-security-policy"] = CONTENT_SECURITY_POLICY.decode("ascii")
             body = build_error_page(_describe(problem, request_id, login_path))
         return Response(body, status_code=status, headers=headers, media_type=kind)
