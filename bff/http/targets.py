@@ -11,8 +11,9 @@ from bff.errors import BadRequestTarget
 MAX_TARGET = 8 * 1024  # bytes of path; longer ones are somebody's mistake or attack
 
 # Raw bytes that no path may hold: controls, space, backslash, the signs of query and fragment, quotes and brackets
-# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about.
-_FORBIDDEN = re.compile(rb'[\x00-\x20\x7f\\#?<>"^`{|}]')
+# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about, and whatever is not ASCII, which
+# would be encoded on its way, and so not travel byte for byte.
+_FORBIDDEN = re.compile(rb'[\x00-\x20\x7f-\xff\\#?<>"^`{|}]')
 # The same in disguise, and the two bytes that occur only in overlong UTF-8.
 _FORBIDDEN_ESCAPES = re.compile(rb"%(?:[01][0-9a-f]|5c|7f|c0|c1)", re.IGNORECASE)
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9a-f]{2})", re.IGNORECASE)
@@ -30,11 +31,11 @@ def check_target(raw_path: bytes) -> None:
         _check_escapes(raw_path)
 
 
-_FORBIDDEN_IN_QUERY = re.compile(rb"[\x00-\x20\x7f#]")
+_FORBIDDEN_IN_QUERY = re.compile(rb"[\x00-\x20\x7f-\xff#]")
 
 
 def check_query(query: bytes) -> None:
-    """Raise `BadRequestTarget` for a query that could split a request line or a header."""
+    """Raise `BadRequestTarget` for a query that could split a request line or a header, or is not ASCII."""
     if _FORBIDDEN_IN_QUERY.search(query):
         raise BadRequestTarget
 

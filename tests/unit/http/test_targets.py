@@ -18,7 +18,7 @@ from bff.http.targets import MAX_TARGET, check_query, check_target
         b"/100%25",
         b"/a%2Fb",
         b"/@:!$&'()*+,=~",
-        b"/\xc3\xa9",
+        b"/%C3%A9",
         b"/" + b"a" * (MAX_TARGET - 1),
     ],
 )
@@ -88,7 +88,7 @@ def test_ambiguous_paths_are_refused(path):
 
 
 @pytest.mark.parametrize(
-    "query", [b"", b"a=1&b=%0a", b"a=../..", b"redirect=http://x/?y", b"\xc3\xa9=1", b"a[]=\\"]
+    "query", [b"", b"a=1&b=%0a", b"a=../..", b"redirect=http://x/?y", b"%C3%A9=1", b"a[]=\\"]
 )
 def test_queries_are_the_upstream_s_own_business(query):
     """Only what could split a line is looked for."""
@@ -100,3 +100,12 @@ def test_queries_that_could_split_a_request_are_refused(query):
     """RFC 9112 §3: no control, space or fragment sign in a request line."""
     with pytest.raises(BadRequestTarget):
         check_query(query)
+
+
+@pytest.mark.parametrize("raw", [b"\xc3\xa9", b"\xff", b"\x80"])
+def test_what_is_not_ascii_is_refused(raw):
+    """RFC 3986 §2: it comes percent-encoded, or the upstream would get other bytes than those that were judged."""
+    with pytest.raises(BadRequestTarget):
+        check_target(b"/api/" + raw)
+    with pytest.raises(BadRequestTarget):
+        check_query(b"name=" + raw)
