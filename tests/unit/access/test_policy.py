@@ -101,9 +101,7 @@ def test_the_first_rule_that_fits_wins():
     assert Allow(2) == decide(rules, facts("GET /open"), person("admin"))
 
 
-@pytest.mark.parametrize(
-    "path", ["/admin", "/ADMIN/x", "/%61dmin", "//admin", "/admin;a=b", "/x%2F..", "/a%2fdmin"]
-)
+@pytest.mark.parametrize("path", ["/admin", "/ADMIN/x", "/%61dmin", "//admin", "/admin;a=b", "/a%2fdmin"])
 def test_no_spelling_gets_past_a_denial(path):
     """A path that some server may read as the forbidden one is denied (OWASP ASVS 4.2, 8.3.1)."""
     rules = policy('{ path = "/admin/**", deny = true }, {}')
@@ -209,7 +207,7 @@ def test_a_callable_decides_in_place_of_rules():
     assert [(("a", "b"), "alice")] * 2 == seen
 
 
-@pytest.mark.parametrize("function", [lambda f, p: 1 / 0, lambda f, p: True, lambda f, p: None, lambda: Allow()])
+@pytest.mark.parametrize("function", [lambda f, p: 1 / 0, lambda f, p: True, lambda f, p: None, Allow])
 def test_a_callable_that_fails_opens_nothing(function):
     """An exception, a truth value, nothing at all: fail closed (OWASP ASVS 16.5.3)."""
     assert Deny("policy_failed") == decide(build_policy([], function=function), facts(), person("admin"))

@@ -1,4 +1,4 @@
-"""Roles: the shapes that real providers emit, renaming, implication, constants, limits, and where each comes from."""
+"""Roles: the shapes that real providers emit, renaming, implication, constants, limits, and origins."""
 
 import pytest
 
@@ -22,8 +22,10 @@ KEYCLOAK = {
     "scope": "openid profile email", "preferred_username": "alice",
 }  # fmt: skip
 ENTRA = {
-    "aud": "6e74172b", "iss": "https://login.microsoftonline.com/9188040d/v2.0", "iat": 1795514400, "exp": 1795518300,
-    "groups": ["6f0e2d7e-0000-4ad1-8a5c-1c2d3e4f5a6b", "a2c1"], "name": "Alice", "oid": "0000", "roles": ["Task.Admin"],
+    "aud": "6e74172b", "iss": "https://login.microsoftonline.com/9188040d/v2.0", "iat": 1795514400,
+    "exp": 1795518300,
+    "groups": ["6f0e2d7e-0000-4ad1-8a5c-1c2d3e4f5a6b", "a2c1"], "name": "Alice", "oid": "0000",
+    "roles": ["Task.Admin"],
     "sub": "AAA", "tid": "9188040d", "ver": "2.0", "wids": ["b79fbf4d"],
 }  # fmt: skip
 AUTH0 = {
