@@ -11,7 +11,7 @@ from bff.errors import BadRequestTarget
 MAX_TARGET = 8 * 1024  # bytes of path; longer ones are somebody's mistake or attack
 
 # Raw bytes that no path may hold: controls, space, backslash, the signs of query and fragment, quotes and brackets
-# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about, and whatever is not ASCII, which
+# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about, and whatever is not ASCII: it
 # would be encoded on its way, and so not travel byte for byte.
 _FORBIDDEN = re.compile(rb'[\x00-\x20\x7f-\xff\\#?<>"^`{|}]')
 # The same in disguise, and the two bytes that occur only in overlong UTF-8.
