@@ -117,7 +117,7 @@ async def _receive() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _measure(rounds: int, requests: int) -> list[float]:
+async def measure(rounds: int, requests: int) -> list[float]:
     answered = 0
 
     async def send(message: dict[str, Any]) -> None:
@@ -150,7 +150,7 @@ async def _measure(rounds: int, requests: int) -> list[float]:
 def run(*, rounds: int = 15, requests: int = 4000) -> None:
     """Measure and print."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        cost = [each * 1e6 for each in runner.run(_measure(rounds, requests))]
+        cost = [each * 1e6 for each in runner.run(measure(rounds, requests))]
     print_table(
         f"Our own Python for one proxied GET; {rounds} rounds of {requests} requests, no sockets",
         ["", "median us", "least us"],

@@ -124,6 +124,7 @@ async def run(*, seconds: float = 60.0) -> None:
             "reuse",
             "waited",
             f">{SLOW * 1e3:.0f} ms",
+            "near",
             "p99 ms",
             "p99 near",
             "max ms",
@@ -146,7 +147,7 @@ def _cells(seen: Outcome) -> list[str]:
         str(seen.tokens - 1),
         str(seen.counters["reuse_detected"]),
         str(seen.waited),
-        str(sum(call.took > SLOW for call in seen.warm)),
+        *(str(sum(took > SLOW for took in times)) for times in (far, near)),
         *(f"{1e3 * value:.1f}" for value in (_p99(far), _p99(near), max(far), max(near))),
     ]
 
