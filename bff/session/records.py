@@ -119,7 +119,10 @@ class Coordination(Protocol):
         ...
 
     async def remember(self, name: bytes, now: float, until: float, value: float = 0.0) -> bool:
-        """Record a name once. True for the first caller until `until`, False for every later one."""
+        """Record a name once. True for the first caller until `until`, False for every later one.
+
+        One who brings a greater value counts as the first again: the greatest value is the one that is recalled.
+        """
         ...
 
     async def recall(self, name: bytes, now: float) -> float | None:

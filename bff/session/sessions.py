@@ -147,7 +147,9 @@ class Sessions:
             principal=principal,
             claims=grant.claims,
             tokens=grant.tokens,
-            created_at=now,
+            # Not after the ID token was issued: the issuer's logout is compared with it, and that is the issuer's
+            # clock, which may be behind ours.
+            created_at=min(now, float(grant.claims.get("iat", now))),
             expires_at=now + self.limits.absolute,
             issuer_sid=issuer_sid if isinstance(issuer_sid, str) else None,
         )

@@ -524,11 +524,21 @@ async def test_a_name_is_forgotten_at_its_time(workers: Workers) -> None:
     """By the caller's clock; then it counts as new."""
     await workers.one.remember(b"name", NOW, NOW + 60, 1.5)
 
-    assert not await workers.two.remember(b"name", NOW + 59.999, NOW + 90, 2.5)
+    assert not await workers.two.remember(b"name", NOW + 59.999, NOW + 90, 1.5)
     assert 1.5 == await workers.two.recall(b"name", NOW + 59.999)
     assert await workers.two.recall(b"name", NOW + 60) is None
-    assert await workers.two.remember(b"name", NOW + 60, NOW + 90, 2.5)
-    assert 2.5 == await workers.one.recall(b"name", NOW + 89.999)
+    assert await workers.two.remember(b"name", NOW + 60, NOW + 90, 0.5)
+    assert 0.5 == await workers.one.recall(b"name", NOW + 89.999)
+
+
+async def test_a_greater_value_is_remembered_in_place_of_a_smaller_one(workers: Workers) -> None:
+    """Of several logouts of one user, the last is the one that a login is held to, in whatever order they come."""
+    await workers.one.remember(b"name", NOW, NOW + 60, 1_764_000_000.25)
+
+    assert await workers.two.remember(b"name", NOW + 30, NOW + 90, 1_764_000_000.5)
+    assert not await workers.one.remember(b"name", NOW + 40, NOW + 100, 1_764_000_000.25)
+    assert 1_764_000_000.5 == await workers.one.recall(b"name", NOW + 89.999)
+    assert await workers.two.recall(b"name", NOW + 90) is None
 
 
 async def test_an_unknown_name_recalls_as_none(store: Store) -> None:

@@ -211,3 +211,36 @@ async def test_logout_whose_browser_leaves_in_the_middle_is_whole_or_not_at_all(
     else:
         assert "session_expired" == answer.code
         await eventually(lambda: set() == issued_refresh_tokens(world))
+
+
+async def test_second_logout_by_the_issuer_within_minutes_stops_a_login_too(world):
+    """A login that the second of two logouts overtakes is held to that one, and not to the first."""
+    browser = world.browser()
+    await browser.log_in()
+    await world.back_channel_logout()
+    world.clock.advance(60)
+    gate = world.store.hold("create")
+    finishing = asyncio.ensure_future(browser.finish_login(await browser.begin_login()))
+    await asyncio.wait_for(gate.reached.wait(), 5)
+    world.clock.advance(1)
+
+    assert 200 == (await world.back_channel_logout()).status
+    gate.open()
+    answer = await finishing
+
+    assert (400, "logged_out_meanwhile") == (answer.status, world.told("login.failed")[-1]["reason"])
+    assert [] == await live_records(world)
+
+
+@pytest.mark.parametrize("behind", [-25, 25])
+async def test_logout_by_an_issuer_whose_clock_is_off_ends_the_session(behind):
+    """Whatever tokens.clock_skew bears at the login, it bears at the logout (OIDC Back-Channel Logout §2.6)."""
+    async with World() as world:
+        world.op.clock = lambda: world.clock() - behind
+        browser = world.browser()
+        await browser.log_in()
+        world.clock.advance(2)
+
+        assert 200 == (await world.back_channel_logout()).status
+
+        assert await browser.user() is None

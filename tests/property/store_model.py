@@ -174,7 +174,8 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule(name=FEW, span=SPANS, value=st.floats(allow_nan=False, allow_infinity=False))
     def remember(self, name: bytes, span: float, value: float) -> None:
-        is_new = self.now >= self.names.get(name, (0.0, 0.0))[1]
+        known, until = self.names.get(name, (0.0, 0.0))
+        is_new = self.now >= until or value > known
         assert is_new == self.call("remember", name, self.now, self.now + span, value)
         if is_new:
             self.names[name] = value, self.now + span

@@ -223,9 +223,10 @@ class MemoryStore:
             self._feed.publish(Change(ChangeKind.RELEASED, key))
 
     async def remember(self, name: bytes, now: float, until: float, value: float = 0.0) -> bool:
-        """Record a name unless it is still remembered."""
+        """Record a name unless it is still remembered with as great a value."""
         self._names.sweep(now, SWEEP)
-        if await self.recall(name, now) is not None:
+        known = await self.recall(name, now)
+        if known is not None and known >= value:
             return False
         self._names.add(name, Name(value, until))
         return True

@@ -195,7 +195,7 @@ class RedisStore:
             await self._release([self._key("l", key)], [owner, self._channel, message])
 
     async def remember(self, name: bytes, now: float, until: float, value: float = 0.0) -> bool:
-        """Record a name unless it is still remembered."""
+        """Record a name unless it is still remembered with as great a value."""
         async with self._bounded():
             return bool(await self._remember([self._key("n", name)], [now, until, value, scripts.GRACE]))
 

@@ -144,8 +144,8 @@ return 1
 
 # KEYS name   ARGV now, until, value, grace
 REMEMBER = """
-local ends = redis.call('HGET', KEYS[1], 'until')
-if ends and tonumber(ends) > tonumber(ARGV[1]) then return 0 end
+local held = redis.call('HMGET', KEYS[1], 'until', 'value')
+if held[1] and tonumber(held[1]) > tonumber(ARGV[1]) and tonumber(held[2]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('HSET', KEYS[1], 'until', ARGV[2], 'value', ARGV[3])
 redis.call('PEXPIRE', KEYS[1], math.max(1, math.floor((ARGV[2] - ARGV[1] + ARGV[4]) * 1000)))
 return 1

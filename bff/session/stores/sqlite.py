@@ -69,7 +69,8 @@ RELEASE = "UPDATE leases SET owner = NULL, until = 0 WHERE key = :key AND owner 
 
 REMEMBER = """
     INSERT INTO names (name, until, value) VALUES (:name, :until, :value)
-    ON CONFLICT (name) DO UPDATE SET until = excluded.until, value = excluded.value WHERE names.until <= :now
+    ON CONFLICT (name) DO UPDATE SET until = excluded.until, value = excluded.value
+    WHERE names.until <= :now OR names.value < excluded.value
     RETURNING 1
 """
 
@@ -185,7 +186,7 @@ class SqliteStore:
         await self._change(RELEASE, {"key": key, "owner": owner})
 
     async def remember(self, name: bytes, now: float, until: float, value: float = 0.0) -> bool:
-        """Record a name unless it is still remembered."""
+        """Record a name unless it is still remembered with as great a value."""
         return bool(await self._link.run(REMEMBER, {"name": name, "now": now, "until": until, "value": value}))
 
     async def recall(self, name: bytes, now: float) -> float | None:
