@@ -7,7 +7,6 @@ from bff.config.implied import closure, find_cycle
 from bff.config.rule_sets import describe
 from tests.unit.config.conftest import VALID
 
-
 FORBIDDEN = "can never match: it demands one of admin and forbids each of them"
 NO_ZONE = "(or this machine has no time zone database: install tzdata)"
 
