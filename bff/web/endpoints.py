@@ -1,5 +1,6 @@
 """`/bff/*`: handlers that read a request, call one flow and write its outcome."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from urllib.parse import parse_qs
 
 from litestar import Request, Router, asgi, get, post
 from litestar.datastructures import State
+from litestar.exceptions import InternalServerException
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
 
@@ -35,6 +37,7 @@ from bff.web.navigation import check_navigation
 
 AnyRequest = Request[Any, Any, State]
 _MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
+_FORM_TIME = 10.0  # seconds for it to arrive: anybody may begin to send one
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,11 @@ async def _logout_token(request: AnyRequest) -> str:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise BadRequest("A logout token comes as application/x-www-form-urlencoded.")
-    body = await request.body()
+    try:
+        async with asyncio.timeout(_FORM_TIME):
+            body = await request.body()
+    except (TimeoutError, InternalServerException) as error:  # the latter is how Litestar tells of a hang-up
+        raise BadRequest("The form did not come to its end.") from error
     if len(body) > _MAX_LOGOUT_TOKEN:
         raise BadRequest("The form is too large.")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar.types import Receive, Send
 
-from bff.errors import SessionStoreUnavailable, TooManyRequests
+from bff.errors import SessionExpired, SessionStoreUnavailable, TooManyRequests
 from bff.http.problems import NO_STORE, SECURITY_HEADERS
 from bff.session.live import LiveSession, News
 from bff.session.records import Ended, StoredSession
@@ -85,6 +85,8 @@ class EventStream:
         except SessionStoreUnavailable:
             await asyncio.sleep(1.0)  # nobody is logged out by a store that is away: ask again
             return None
+        except SessionExpired as error:  # this worker holds it for ended, whatever the store says
+            return str(error.members["reason"])
         if isinstance(record, StoredSession):
             return None
         return record.reason if isinstance(record, Ended) else "expired"

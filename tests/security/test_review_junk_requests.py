@@ -1,7 +1,8 @@
 """Requests that no client of ours would send are refused as what they are, and never as a fault of ours."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -50,3 +51,56 @@ async def test_method_in_another_case_is_not_forwarded(world: World, method: str
 
     assert (405, "method_not_allowed") == (answer.status, answer.code)
     assert [] == world.upstream.seen
+
+
+async def send_form(world: World, receive: Callable[[], Awaitable[dict[str, Any]]]) -> list[int]:
+    """Begin a back-channel logout whose body comes from `receive`; return the statuses of the answer."""
+    sent: list[int] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            sent.append(message["status"])
+
+    headers = [(b"host", b"app.test"), (b"content-type", b"application/x-www-form-urlencoded")]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "https",
+        "path": "/bff/backchannel-logout",
+        "raw_path": b"/bff/backchannel-logout",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [*headers, (b"content-length", b"100")],
+        "client": ("192.0.2.7", 40000),
+        "server": ("app.test", 443),
+    }
+    await world.apps[0](scope, receive, send)
+    return sent
+
+
+async def test_form_that_never_ends_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Anybody may begin a back-channel logout: whoever stops in the middle holds nothing for long (CWE-400)."""
+    monkeypatch.setattr("bff.web.endpoints._FORM_TIME", 0.02)
+    pieces = [{"type": "http.request", "body": b"logout_token=", "more_body": True}]
+
+    async def receive() -> dict[str, Any]:
+        if pieces:
+            return pieces.pop()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async with asyncio.timeout(2):
+        assert [400] == await send_form(world, receive)
+    assert [] == world.told("request.crashed")
+
+
+async def test_hang_up_in_the_middle_of_a_form_is_no_crash(world: World):
+    """Nobody fills the log with our faults by going away."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    assert [400] == await send_form(world, receive)
+    assert [] == world.told("request.crashed")

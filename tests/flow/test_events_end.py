@@ -1,0 +1,30 @@
+"""A stream of events ends in order, whatever the store says of its session."""
+
+import asyncio
+
+from bff.session.live import LiveSession
+from bff.web.events import EventStream
+from tests.internet import COOKIE
+
+
+async def test_stream_of_a_session_that_only_this_worker_holds_for_ended_ends_with_an_event(world):
+    """The page hears of the end, and the answer is whole: the error that says so cannot become a second answer."""
+    browser = world.browser()
+    await browser.log_in()
+    sessions = world.bffs[0].sessions
+    live = await sessions.load(browser.cookies[COOKIE].encode(), world.clock())
+    assert isinstance(live, LiveSession)
+    sessions.forget(live)
+    sent = []
+
+    async def receive():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    async with asyncio.timeout(2):
+        await EventStream(sessions, world.clock)(live, receive, send)
+
+    assert b'event: session-ended\ndata: {"reason":"ended"}\n\n' == sent[-2]["body"]
+    assert not sent[-1]["more_body"]
