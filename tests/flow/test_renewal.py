@@ -394,29 +394,6 @@ async def test_renewal_that_nobody_waits_for_any_more_is_still_written(world):
     assert 1 == world.refreshes()
 
 
-async def test_keys_that_cannot_be_fetched_do_not_cost_the_refresh_token(world):
-    """The issuer rotates its keys while its key set is away: the new refresh token is kept, and used next time."""
-    from tests.forging import rsa_key
-
-    browser = world.browser()
-    await browser.log_in()
-    world.op.rotate_keys(rsa_key(1))
-    world.op.always("jwks", Reply(503))
-    world.clock.advance(EXPIRED)
-    first = await browser.get("/api/tasks")
-    world.op.always("jwks", None)
-    world.bffs[0].relying_party._keys._retry_at = 0.0
-    for gate in world.bffs[0].relying_party._keys._gates.values():
-        gate.opens_at = 0.0
-    world.clock.advance(40)
-
-    second = await browser.get("/api/tasks")
-
-    assert {200, 503} >= {first.status}
-    assert 200 == second.status
-    assert [] == world.told("renewal.refused")
-
-
 async def test_shutdown_waits_for_a_renewal_under_way():
     """A worker that stops finishes what would otherwise be lost: the answer of the issuer is written first."""
     world = World(settings=make_settings())
@@ -436,6 +413,27 @@ async def test_shutdown_waits_for_a_renewal_under_way():
         assert 1 == len(world.told("renewal.done"))
         (record,) = await world.store.inner.find(now=world.clock())
         assert 2 == record.version
+
+
+async def test_mistake_of_ours_in_a_renewal_is_not_repeated_with_every_request(world, monkeypatch):
+    """It backs off as from a fault of the issuer's: each further try could spend another refresh token."""
+    browser = world.browser()
+    await browser.log_in()
+    tries = []
+
+    async def stumble(*_):
+        tries.append(world.clock())
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(world.bffs[0].renewer, "_refresh", stumble)
+    world.clock.advance(EXPIRED)
+    answers = [(await browser.get("/api/tasks")).status for _ in range(4)]
+    world.clock.advance(2)
+    monkeypatch.undo()
+
+    assert [500, 503, 503, 503] == answers
+    assert 1 == len(tries)
+    assert 200 == (await browser.get("/api/tasks")).status
 
 
 def test_transport_has_no_retries_of_its_own():
