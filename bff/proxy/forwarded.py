@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
@@ -63,7 +63,8 @@ class Forwarding:
             address = ip_address(peer)
         except ValueError:
             return peer == ""  # a unix socket: whoever can reach it was let in by the file's mode
-        return any(address in network for network in self._trusted)
+        plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # from a socket for both families
+        return any(address in network or (plain is not None and plain in network) for network in self._trusted)
 
 
 def new_request_id() -> str:
