@@ -118,6 +118,11 @@ class Renewer:
             self._postpone(live, error)
             if live.freshness(self._clock()) in {Freshness.EXPIRED, Freshness.DEAD}:
                 raise
+        except BffError:
+            raise
+        except Exception:  # a mistake of ours, which asking the issuer again with every request would not mend
+            self._postpone(live, BffError())
+            raise
 
     async def _renew(self, live: LiveSession) -> None:
         if not await self._take_lease(live):
