@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from benchmarks import footprint, own_code, profiling, proxy, renewal
+from benchmarks import access, footprint, own_code, profiling, proxy, renewal
 
-PARTS = ("proxy", "code", "renewal", "memory")
+PARTS = ("proxy", "code", "access", "renewal", "memory")
 
 
 def main() -> None:
@@ -30,6 +30,8 @@ def main() -> None:
                 )
             case "code":
                 own_code.run()
+            case "access":
+                access.run()
             case "renewal":
                 asyncio.run(renewal.run(seconds=given.seconds))
             case "memory":

@@ -6,24 +6,22 @@ from pathlib import Path
 
 from bff.access.assigned import Assigned
 from bff.access.conditions import (
-    Acr,
     AllRoles,
-    Amr,
     AnyRole,
     Claim,
     Condition,
     Matches,
-    MaxAge,
     Networks,
     NoRole,
     Scopes,
+    build_path,
     build_times,
 )
-from bff.access.conditions import Path as PathCondition
 from bff.access.policy import Allow, Deny, Policy, PolicyFunction, Rule, StepUp, build_policy
 from bff.access.principals import Principals
 from bff.access.question import Advisor
 from bff.access.roles import RoleMap, RoleReader
+from bff.access.strength import Acr, Amr, MaxAge
 from bff.config.assignments import read_assignments
 from bff.config.rule_sets import describe
 from bff.config.settings import AllowSettings, ApiSettings, RolesSettings, Settings, TokenKind
@@ -105,7 +103,7 @@ def load_function(where: str) -> PolicyFunction:
 def _conditions(entry: AllowSettings) -> list[Condition]:
     found: list[Condition] = []
     if entry.path is not None:
-        found.append(PathCondition(entry.path, denies=entry.deny))
+        found.append(build_path(entry.path, denies=entry.deny))
     if entry.roles:
         found.append(AnyRole(frozenset(entry.roles)))
     if entry.all_roles:
