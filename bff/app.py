@@ -74,6 +74,7 @@ class Bff:
     def __init__(self, settings: Settings, parts: Parts = Parts()) -> None:
         self.settings = settings
         clock = parts.clock
+        self._clock = clock
         audit = AuditLog(open_sink(settings.audit.sink), clock)
         self._audit = audit
         log = parts.emit or emit_to_log
@@ -297,7 +298,7 @@ class Bff:
         while True:
             await asyncio.sleep(_PURGE_EVERY)
             try:
-                await self.store.purge(time.time())
+                await self.store.purge(self._clock())
             except SessionStoreUnavailable as error:
                 self._emit("store.unavailable", {"detail": error.detail})
 
