@@ -28,7 +28,7 @@ MAX_SIZE = 64 * 1024  # characters
 REQUIRED = ("iss", "sub", "aud", "exp", "iat")  # OIDC Core §2
 
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
-_KEPT_WHEN_OMITTED = ("nonce", "auth_time", "sid")  # a renewal's ID token may leave them out, yet they stay true
+KEPT_WHEN_OMITTED = ("nonce", "auth_time", "sid")  # a renewal's ID token may leave them out, yet they stay true
 
 
 def check_login_id_token(
@@ -80,7 +80,7 @@ def check_renewed_id_token(
         raise TokenFault("nonce_changed")
     if "auth_time" in claims:
         _check_same_authentication(claims, previous, quirks, now + rules.clock_skew)
-    return {**{name: previous[name] for name in _KEPT_WHEN_OMITTED if name in previous}, **claims}
+    return {**{name: previous[name] for name in KEPT_WHEN_OMITTED if name in previous}, **claims}
 
 
 def hash_of_access_token(access_token: str, alg: str) -> str:

@@ -8,6 +8,8 @@ from bff.errors import IssuerUnavailable, MetadataInvalid
 from bff.events import Emit
 from bff.oidc.attempt import LoginAttempt
 from bff.oidc.grant import Grant
+from bff.oidc.id_token import KEPT_WHEN_OMITTED
+from bff.oidc.jose import peek_claims
 from bff.oidc.relying_party import RelyingParty
 from bff.oidc.token_set import TokenSet
 
@@ -35,13 +37,25 @@ class Grants:
         if not self._with_userinfo:
             return grant
         try:
-            return _merged(grant, await self._ask(grant))
+            extra = await self._ask(grant)
+            return _merged(replace(grant, claims=_own(grant, claims)), extra)
         except (IssuerUnavailable, MetadataInvalid) as error:
             self._emit("renewal_unchecked", {"token": "userinfo", "reason": error.code})
             return _merged(grant, claims)
 
     async def _ask(self, grant: Grant) -> Mapping[str, Any]:
         return await self._relying_party.userinfo(grant.tokens.access_token, str(grant.claims["sub"]))
+
+
+def _own(grant: Grant, previous: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the ID token's claims; where a renewal brought no new one, those of the previous that it spoke of.
+
+    Else what userinfo said the last time would win over what it says now, and a role taken away would stay.
+    """
+    spoken = peek_claims(grant.tokens.id_token or "") if grant.claims is previous else None
+    if spoken is None:
+        return grant.claims
+    return {name: value for name, value in previous.items() if name in spoken or name in KEPT_WHEN_OMITTED}
 
 
 def _merged(grant: Grant, extra: Mapping[str, Any]) -> Grant:
