@@ -89,7 +89,7 @@ class SpaFiles:
         files = {
             "/" + path.relative_to(self._directory).as_posix(): self._describe(path)
             for path in sorted(self._directory.rglob("*"))
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and not _is_hidden(path.relative_to(self._directory))
         }
         files["/"] = files["/index.html"]
         self._files, self._stamp = files, stamp
@@ -112,6 +112,11 @@ class SpaFiles:
             ),
             etag,
         )
+
+
+def _is_hidden(path: Path) -> bool:
+    """What tools leave behind is nobody's business: `.env`, `.git`, `.vite`; `.well-known` is (RFC 8615)."""
+    return any(part.startswith(".") and part != ".well-known" for part in path.parts)
 
 
 def _is_app_path(path: str) -> bool:
