@@ -82,14 +82,14 @@ def build_rule(position: int, entry: AllowSettings) -> Rule:
 
 
 def load_function(where: str) -> PolicyFunction:
-    """Import `package.module:name`; the working directory counts, as it does for `python -m`.
+    """Import `package.module:name`; what is not installed is looked for in the working directory.
 
     Raises:
         ValueError: there is no such callable; the message says why.
     """
     module, _, name = where.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))  # behind all else: it must not stand in for anybody
     try:
         function = getattr(import_module(module), name)
     except Exception as error:
