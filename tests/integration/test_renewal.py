@@ -30,6 +30,7 @@ async def test_fifty_parallel_requests_on_four_workers_refresh_once(brief: Bff, 
     """With rotation and detection of reuse at the issuer, a second use would be fatal (RFC 9700 §4.14.2)."""
     async with Browser(brief) as browser:
         await log_in_and_let_expire(browser)
+        await brief_issuer.fault("token", "delay:300", times=None)  # long enough for every worker to want it
         answers = await asyncio.gather(*(browser.get("/api/whoami") for _ in range(50)))
 
         assert [200] * 50 == [answer.status_code for answer in answers]
@@ -55,6 +56,7 @@ async def test_fifty_parallel_requests_on_two_machines_with_valkey_refresh_once(
         async with Browser(one) as browser, Browser(other) as there:
             await log_in_and_let_expire(browser)
             there.cookies.update(browser.cookies)
+            await brief_issuer.fault("token", "delay:300", times=None)
             calls = [user.get("/api/whoami") for _ in range(25) for user in (browser, there)]
             answers = await asyncio.gather(*calls)
 
