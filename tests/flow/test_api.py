@@ -433,6 +433,16 @@ async def test_mistake_of_ours_is_a_500_with_a_request_id_and_no_trace(world, br
     assert "KeyError" == world.told("request.crashed")[0]["error"]
 
 
+async def test_mistake_after_the_decision_ends_the_connection(world, browser):
+    """Once an answer may have begun, nothing is written into it: the server cuts the connection."""
+    world.upstream.script(ZeroDivisionError("secret"))
+
+    with pytest.raises(ZeroDivisionError):
+        await browser.get("/api")
+
+    assert ["ZeroDivisionError"] == [event["error"] for event in world.told("request.crashed")]
+
+
 async def test_other_kinds_of_connections_are_closed(world):
     """WebSockets are turned away, not left hanging."""
     sent = []

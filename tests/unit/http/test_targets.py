@@ -16,6 +16,7 @@ from bff.http.targets import MAX_TARGET, check_query, check_target
         b"/a%20b/%C3%A9",
         b"/a;v=1/b",
         b"/100%25",
+        b"/100%2525252525",
         b"/a%2Fb",
         b"/@:!$&'()*+,=~",
         b"/%C3%A9",

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 import pytest
 
 from bff.errors import MisdirectedRequest
+from bff.proxy import forwarded as module
 from bff.proxy.forwarded import Forwarding, new_request_id, trace_header
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead
@@ -89,6 +90,16 @@ def test_what_is_known_of_peers_is_bounded():
 def test_headers_say_who_asked_and_under_which_name(public_url, address, expected):
     """RFC 7239 §4 and §6: an IPv6 address, and a host with a port, are quoted."""
     assert expected == Forwarding(public_url, []).headers(address)
+
+
+def test_addresses_are_remembered_only_so_many(monkeypatch):
+    """What is joined for an address is joined once, and a crowd of addresses does not fill our memory."""
+    monkeypatch.setattr(module, "_KNOWN_MAX", 2)
+    forwarding = Forwarding("https://app.test", [])
+    told = [forwarding.headers(f"192.0.2.{number}")[0] for number in (1, 2, 3, 1, 3)]
+
+    assert [("x-forwarded-for", f"192.0.2.{number}") for number in (1, 2, 3, 1, 3)] == told
+    assert 2 == len(forwarding._headers)
 
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
