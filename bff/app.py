@@ -280,6 +280,11 @@ class Bff:
             watching = self._assignments.watch()
             self._assignment_watch = asyncio.get_running_loop().create_task(watching, name="watch-assignments")
 
+    def drain(self) -> None:
+        """Be unready, and end what would stay open: the server waits for every answer before it stops us."""
+        self._draining = True
+        self.sessions.close_watchers()
+
     async def stop(self) -> None:
         """Finish what must not be lost, then let go of everything."""
         self._draining = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -41,7 +42,16 @@ def build() -> FrontDoor:
             server.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait([serving], timeout=2.0)
 
-    app = bff.front_door([] if listen == "same" else [management])
+    @asynccontextmanager
+    async def draining(_app: Litestar) -> AsyncIterator[None]:
+        # granian ends the life cycle only when every answer has ended, and kills a worker that takes too long. It
+        # has asked the loop for these signals; the handlers that Python itself calls are free.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(bff.drain))
+        yield
+
+    app = bff.front_door([draining] if listen == "same" else [draining, management])
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
     return app

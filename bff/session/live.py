@@ -17,6 +17,7 @@ class News(enum.StrEnum):
     EXTENDED = "session-extended"
     CLAIMS_CHANGED = "claims-changed"
     EXPIRING = "expiring"
+    CLOSING = "closing"  # told to watchers only: the worker stops, and pages find another one
 
 
 # Claims that every renewal changes without anything having happened to the user.

@@ -181,6 +181,11 @@ class Sessions:
         """Drop a session that is known to have ended."""
         self._drop(live)
 
+    def close_watchers(self) -> None:
+        """Let whoever watches a session go: the worker is about to stop."""
+        for live in list(self._by_key.values()):
+            live.tell(News.CLOSING)
+
     # ── the cookie ──────────────────────────────────────────────────────────────────────────────────────
 
     def reseal(self, live: LiveSession, cookie: bytes, now: float) -> bytes | None:

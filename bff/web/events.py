@@ -70,6 +70,8 @@ class EventStream:
             match heard:
                 case None:
                     await _write(send, b": still here\n\n")
+                case News.CLOSING:
+                    return  # the page connects again, and finds a worker that stays
                 case News.ENDED:
                     continue  # the loop asks the store for the reason
                 case News.EXTENDED:
