@@ -88,3 +88,18 @@ def test_errors_carry_data_of_their_own():
     )
     assert ("invalid_grant", "no") == (GrantRejected("invalid_grant").error, LogoutTokenRejected("no").reason)
     assert "token" == RenewalUnchecked("token").refresh_token
+
+
+def test_every_reason_for_which_a_session_ends_is_explained():
+    """What is written into the store as a reason reaches pages, and stands in the table."""
+    root = PAGE.parents[1] / "bff"
+    written = set()
+    for path in root.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written |= set(re.findall(r'SessionExpired\(reason="(\w+)"\)', text))
+        written |= set(re.findall(r'(?:\.end|end_key|_end)\(\s*[\w.]+,\s*"(\w+)"', text))
+        written |= set(re.findall(r'^_REASON = "(\w+)"', text, re.MULTILINE))
+    table = set(re.findall(r"^\| `(\w+)` \|", sections()["session_expired"], re.MULTILINE))
+
+    assert written - table == set()
+    assert {"logout", "replaced", "backchannel_logout", "tokens_expired"} <= written
