@@ -7,7 +7,7 @@ import time
 import pytest
 
 from bff.config import load_config
-from bff.crypto.key_ring import KeyRing
+from bff.crypto.key_ring import KeyRing, new_key
 from bff.oidc.token_set import TokenSet
 from bff.session.principal import Principal
 from bff.session.session import Session
@@ -280,3 +280,59 @@ def test_what_is_no_token_is_refused(bff, directory, text):
 
     assert 1 == result.exit_code
     assert "this is no JWT" in result.output
+
+
+def test_lint_needs_a_configuration_that_loads(bff, configured):
+    """Mistakes come first, as for every command."""
+    configured('[tokens]\nalgorithms = ["none"]')
+    result = bff("access", "lint")
+
+    assert 1 == result.exit_code
+    assert 'tokens.algorithms.0: is "none"' in result.output
+
+
+def test_lint_tells_of_secrets_in_the_file(bff, configured):
+    """OWASP ASVS 13.3.1; where, not what."""
+    file = configured()
+    file.write_text(file.read_text().replace('{ env = "BFF_CLIENT_SECRET" }', '"a-secret-in-the-file"'))
+    result = bff("access", "lint", "--json")
+    found = [finding for finding in json.loads(result.stdout) if finding["where"] == "oidc.client_secret"]
+
+    assert [("warning", "OWASP ASVS 13.3.1")] == [(finding["level"], finding["source"]) for finding in found]
+    assert "a-secret-in-the-file" not in result.output
+
+
+@pytest.mark.parametrize("arguments", [("lint", "--token-file"), ("test",)])
+def test_a_file_that_is_not_there_is_told(bff, configured, arguments):
+    """And fails."""
+    configured()
+    result = bff("access", *arguments, "nothing-here")
+
+    assert 1 == result.exit_code
+    assert "cannot be read" in result.output
+
+
+@pytest.mark.usefixtures("ruled")
+def test_a_path_without_a_route_is_told(bff):
+    """For people as well."""
+    assert (
+        "GET /elsewhere\n  no [[api]] route fits this path: 404\n"
+        == bff("access", "explain", "GET", "/elsewhere").output
+    )
+
+
+def test_a_session_under_a_lost_key_is_told(bff, ruled, directory):
+    """Its summary opens with the configured keys alone."""
+    asyncio.run(store_session(ruled, "0123456789ab"))
+    (directory / "bff.keys").write_text(new_key())
+
+    assert (
+        "a key that is not in [keys]" in bff("access", "explain", "GET", "/api", "--session", "0123456789ab").output
+    )
+
+
+def test_a_store_that_is_away_is_told(bff, ruled, directory):
+    """In place of an answer."""
+    ruled.write_text(ruled.read_text() + '[session]\nstore = "sqlite:////proc/none/x.db"\n')
+
+    assert 1 == bff("access", "explain", "GET", "/api", "--session", "0123456789ab").exit_code

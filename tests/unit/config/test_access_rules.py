@@ -1,8 +1,10 @@
 """What `[roles]`, `[tokens]` and the entries of `allow` must be to each other, at their lines."""
 
+import re
+
 import pytest
 
-from bff.config.conditions import parse_path_pattern, parse_time_window
+from bff.config.conditions import covers, overlaps, parse_path_pattern, parse_time_window
 from bff.config.implied import closure, find_cycle
 from bff.config.rule_sets import describe
 from tests.unit.config.conftest import VALID
@@ -267,3 +269,41 @@ def test_a_rule_is_told_in_words(disk):
         "deny GET /{u} for a or b for holders of c without d with scope r where k contains 1 where {u} is sub "
         "at acr g by amr otp signed in within 60 seconds at mon from 10.0.0.0/8"
     ) == describe(disk.settings(text).api[0].allow[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (" ", "is empty"),
+        ("mon-tue-wed", "has the unknown time zone mon-tue-wed"),
+        ("../etc/passwd", "has the unknown time zone ../etc/passwd"),
+        ("08:60-09:00", "has hours that no clock shows"),
+        ("08:00-09:00 10:00-11:00", "has two parts for its hours"),
+    ],
+)
+def test_a_window_that_is_none_is_refused(text, message):
+    """Nothing is guessed."""
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        parse_time_window(text)
+
+
+def test_patterns_lie_within_those_that_take_more():
+    """None takes every path, and so does /**; the shorter of two open ones reaches further."""
+    everything, users, one = map(parse_path_pattern, ("/**", "/users/**", "/users/*"))
+
+    assert [True, True, False] == [covers(everything, None), covers(None, users), covers(users, None)]
+    assert [True, False, False] == [covers(users, one), covers(one, users), covers(users, everything)]
+    assert [True, True, False] == [
+        overlaps(None, one),
+        overlaps(everything, one),
+        overlaps(one, parse_path_pattern("/users")),
+    ]
+
+
+def test_conditions_of_another_type_are_refused(disk):
+    """Dates are no claims, text is no number of bits."""
+    text = allow("{ claims = { a = 2026-11-24 } }") + '[tokens]\nmin_rsa_bits = "2048"\n'
+
+    assert [("api.0.allow.0.claims.a", "is a date or time"), ("tokens.min_rsa_bits", "is a string")] == [
+        (key, message) for _, key, message, _ in errors(disk, text)
+    ]
