@@ -4,14 +4,14 @@ Each rule is one function. What cannot be meant stops the start (`bff.config`); 
 should be known.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from urllib.parse import urlsplit
 
 from bff.access.findings import AccessFinding, Level
 from bff.config.access_rules import roles_named
 from bff.config.implied import closure
 from bff.config.rule_sets import describe, late_denials
-from bff.config.settings import AtRest, ClientAuth, Csrf, OnViolation, SameSite, Settings, TokenKind
+from bff.config.settings import AllowSettings, AtRest, ClientAuth, Csrf, OnViolation, SameSite, Settings, TokenKind
 from bff.config.sources import dotted
 
 _HOUR, _DAY = 3600.0, 86400.0
@@ -185,15 +185,6 @@ def _routes(settings: Settings) -> Iterator[AccessFinding]:
                 "OWASP ASVS 8.2.1",
                 "say who may do what, with `allow`",
             )
-        if route.allow and all(entry.deny for entry in route.allow):
-            yield AccessFinding(
-                Level.ERROR,
-                "route_unreachable",
-                f"{at}.allow",
-                f"nobody can reach {route.path}: every rule denies",
-                "OWASP ASVS 8.2.1",
-                "add a rule that allows, or remove the route",
-            )
         for earlier, later in late_denials(route.allow):
             yield AccessFinding(
                 Level.WARNING,
@@ -238,4 +229,33 @@ def _roles(settings: Settings) -> Iterator[AccessFinding]:
         )
 
 
-RULES: tuple[Lint, ...] = (_token_lifetimes, _token_rules, _sessions, _client, _network, _routes, _roles)
+def unreachable_routes(settings: Settings, held: Collection[str] | None) -> Iterator[AccessFinding]:
+    """Return the routes that nobody can reach who holds none but these roles (None: any that there may be).
+
+    The linter asks with the roles that are known, a review with those that it has seen.
+    """
+    implied = closure(settings.roles.implies)
+    everything = None if held is None else set(held).union(*(implied.get(role, frozenset()) for role in held))
+    for index, route in enumerate(settings.api):
+        if route.allow and not any(_can_fit(entry, everything) for entry in route.allow if not entry.deny):
+            yield AccessFinding(
+                Level.ERROR,
+                "route_unreachable",
+                f"api.{index}.allow",
+                f"nobody can reach {route.path}: no rule allows anybody with the roles that there are",
+                "OWASP ASVS 8.2.1",
+                "give somebody such a role, add a rule that allows, or remove the route",
+            )
+
+
+def _can_fit(entry: AllowSettings, held: Collection[str] | None) -> bool:
+    if held is None:
+        return True
+    return (not entry.roles or not set(entry.roles).isdisjoint(held)) and set(entry.all_roles) <= set(held)
+
+
+def _reach(settings: Settings) -> Iterator[AccessFinding]:
+    yield from unreachable_routes(settings, settings.roles.known or None)
+
+
+RULES: tuple[Lint, ...] = (_token_lifetimes, _token_rules, _sessions, _client, _network, _routes, _reach, _roles)

@@ -3,7 +3,7 @@
 import pytest
 
 from bff.access.inspection import TokenInspection
-from bff.access.lint import lint_settings
+from bff.access.lint import lint_settings, unreachable_routes
 from bff.access.token_lint import has_iban_check, has_luhn, lint_claims
 from bff.config import load_config
 from bff.oidc.grant import Grant
@@ -124,6 +124,19 @@ def test_a_configuration_can_be_without_findings(tmp_path):
 def test_roles_of_routes_with_a_callable_are_not_judged(tmp_path):
     """What it asks for cannot be known."""
     assert "role_opens_nothing" not in rules(tmp_path, roles='known = ["x"]', api='policy = "a:b"')
+
+
+def test_routes_that_nobody_can_reach_are_found_for_the_roles_that_are_held(tmp_path):
+    """A review asks with the roles that it has seen; implied ones count."""
+    file = tmp_path / "bff.toml"
+    roles = 'implies = { admin = ["reader"] }'
+    api = 'allow = [{ roles = ["reader"] }, { methods = ["PUT"], all_roles = ["a", "b"] }]'
+    file.write_text(BASE.format(**{**dict.fromkeys(PARTS, ""), "roles": roles, "api": api}))
+    settings = load_config(file, environ={"S": "secret", "K": "q4Hk0T0l1b3zqJ0C9m2sXw7dVt5yUe8RfGhAiPoLkNM"})
+
+    assert [0, 0, 0, 1, 1] == [
+        len(list(unreachable_routes(settings, held))) for held in (None, {"admin"}, {"a", "b"}, {"a"}, set())
+    ]
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────────────────────
