@@ -66,27 +66,36 @@ class AssignmentFile:
         self._path = path
         self._assigned = assigned
         self._emit = emit
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int] | None = (0, 0, 0)  # of no file
 
     def refresh(self) -> None:
-        """Read the file if it has changed. Blocks; `watch` calls it beside the event loop."""
-        seen = self._look()
-        if seen == self._seen:
-            return
-        try:
-            assignments = read_assignments(self._path)
-        except ConfigError as error:
-            self._emit("assignments.unreadable", {"file": str(self._path), "reason": error.findings[0].message})
-        else:
-            self._assigned.adopt(assignments)
-            self._emit("assignments.read", {"file": str(self._path), "assignments": len(assignments)})
-        self._seen = seen
+        """Read the file if it has changed, and go by it from now on."""
+        self._take(self._read())
 
     async def watch(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
-        """Follow the file until cancelled."""
+        """Follow the file until cancelled. Only the reading is done beside the event loop."""
         while True:
             await sleep(INTERVAL)
-            await asyncio.to_thread(self.refresh)
+            self._take(await asyncio.to_thread(self._read))
+
+    def _read(self) -> tuple[Assignment, ...] | ConfigError | None:
+        """Return what is new; None when nothing is."""
+        seen = self._look()
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        try:
+            return read_assignments(self._path)
+        except ConfigError as error:
+            return error
+
+    def _take(self, read: tuple[Assignment, ...] | ConfigError | None) -> None:
+        if isinstance(read, ConfigError):
+            reason = read.findings[0].message
+            self._emit("assignments.unreadable", {"file": str(self._path), "reason": reason})
+        elif read is not None:
+            self._assigned.adopt(read)
+            self._emit("assignments.read", {"file": str(self._path), "assignments": len(read)})
 
     def _look(self) -> tuple[int, int, int] | None:
         try:

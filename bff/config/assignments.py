@@ -136,13 +136,14 @@ def _moment(entry: Mapping[str, Any], key: str, zone: ZoneInfo | None, otherwise
         return otherwise
     if not isinstance(value, date):
         raise _BadEntry((key,), BadValue(f"is {shape_of(value)}", _DATE, "write it without quotes"))
-    if not isinstance(value, datetime):  # a whole day, of which `until` means the end
-        value = datetime.combine(value + timedelta(days=1 if key == "until" else 0), time())
-    if value.tzinfo is None:
-        if zone is None:
-            raise _BadEntry((key,), BadValue("has no time zone", _DATE, 'or say zone = "Europe/Berlin"'))
-        value = value.replace(tzinfo=zone)
-    return value.timestamp()
+    if not (isinstance(value, datetime) and value.tzinfo is not None) and zone is None:
+        raise _BadEntry((key,), BadValue("has no time zone", _DATE, 'or say zone = "Europe/Berlin"'))
+    try:
+        if not isinstance(value, datetime):  # a whole day, of which `until` means the end
+            value = datetime.combine(value + timedelta(days=1 if key == "until" else 0), time())
+        return (value if value.tzinfo is not None else value.replace(tzinfo=zone)).timestamp()
+    except (OverflowError, ValueError):
+        raise _BadEntry((key,), BadValue("is out of range", _DATE)) from None
 
 
 def _finding(file: FilePath, line: int | None, key: str, message: str, problem: BadValue | None = None) -> Finding:

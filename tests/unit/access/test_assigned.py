@@ -93,6 +93,7 @@ until = 2026-11-27T18:00:00
             6,
             "is not after `from`",
         ),
+        ('[[assignment]]\nsubject = "a"\nrole = "r"\nzone = "UTC"\nuntil = 9999-12-31\n', 5, "is out of range"),
         ("assignment = 1\n", 1, "is an integer"),
         ("x = 1\n", 1, "unknown key"),
         ("= 1\n", None, "this is not TOML: Invalid statement (at line 1, column 1)"),
