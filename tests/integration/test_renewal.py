@@ -183,7 +183,7 @@ async def test_token_is_renewed_in_the_background_before_it_expires(world: World
         async with Browser(bff) as browser:
             await browser.log_in()
             await issuer.reset()
-            await issuer.fault("token", "delay:400", times=None)
+            await issuer.fault("token", "delay:700", times=None)
             slowest = 0.0
             until_then = time.monotonic() + 5
             while time.monotonic() < until_then:
@@ -193,5 +193,5 @@ async def test_token_is_renewed_in_the_background_before_it_expires(world: World
                 await asyncio.sleep(0.05)
 
             assert 2 <= await issuer.count("refresh_token")
-            assert slowest < 0.35
+            assert slowest < 0.65
             await issuer.reset()
