@@ -12,6 +12,7 @@ from bff.config.values import BadValue, did_you_mean, quoted
 
 # What an entry can only ask of somebody who is signed in.
 OF_USERS = ("roles", "all_roles", "none_roles", "scopes", "claims", "match", "acr", "amr", "max_age")
+STRENGTH = ("acr", "amr", "max_age")  # of the login; a new one could bring it
 
 
 def broken_access_rules(settings: Settings) -> Iterator[Problem]:
@@ -136,6 +137,16 @@ def _entry(here: Path, entry: AllowSettings, implies: Mapping[str, tuple[str, ..
                     "is no parameter of `path`, so the rule can never match",
                     "one of " + ", ".join(names) if names else "a `path` with parameters, such as /users/{sub}",
                     did_you_mean(parameter, names),
+                ),
+            )
+    for key in STRENGTH:
+        if entry.deny and getattr(entry, key):
+            yield Problem(
+                ((*here, key), (*here, "deny")),
+                BadValue(
+                    "would deny those who signed in as strongly as it asks",
+                    f"no {key} beside deny",
+                    f"write a rule that allows with {key}; what no rule allows is denied",
                 ),
             )
     if (reason := impossible(entry, implies)) is not None:

@@ -31,6 +31,8 @@ def entries(draw):
     """Any entry of `allow` that a file could hold."""
     path = draw(st.none() | st.sampled_from(PATTERNS).map(parse_path_pattern))
     has_parameter = path is not None and path.parameters
+    denies = draw(st.booleans())
+    strength = st.just(()) if denies else some("gold", "silver", most=1)
     return AllowSettings(
         methods=draw(some("GET", "POST")),
         roles=draw(some(*ROLES)),
@@ -46,12 +48,12 @@ def entries(draw):
             )
         ),
         match={"p": draw(st.sampled_from(("sub", "dept")))} if has_parameter and draw(st.booleans()) else {},
-        acr=draw(some("gold", "silver", most=1)),
-        amr=draw(some("otp", most=1)),
-        max_age=draw(st.none() | st.just(60.0)),
+        acr=draw(strength),
+        amr=() if denies else draw(some("otp", most=1)),
+        max_age=None if denies else draw(st.none() | st.just(60.0)),
         times=draw(st.just(()) | st.just((parse_time_window("mon-fri 08:00-18:00"),))),
         networks=draw(st.just(()) | st.just((read_network("10.0.0.0/8"),))),
-        deny=draw(st.booleans()),
+        deny=denies,
     )
 
 

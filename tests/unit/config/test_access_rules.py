@@ -114,6 +114,8 @@ def test_patterns_that_overlap_ambiguously_stop_the_start(disk):
         ('{ roles = ["admin"], none_roles = ["reader"] }', FORBIDDEN),
         ('{ path = "/{sub}", match = { user = "sub" } }', "is no parameter of `path`, so the rule can never match"),
         ('{ match = { user = "sub" } }', "is no parameter of `path`, so the rule can never match"),
+        ('{ deny = true, acr = ["x"] }', "would deny those who signed in as strongly as it asks"),
+        ('{ deny = true, max_age = "1m" }', "would deny those who signed in as strongly as it asks"),
         ('{ methods = ["GTE"] }', "GTE is no HTTP method that is registered"),
         ('{ path = "x" }', '"x" does not start with a slash'),
         ('{ path = "/**/x" }', '"/**/x" has ** before its end'),
@@ -262,11 +264,11 @@ def test_a_rule_is_told_in_words(disk):
     text = allow(
         '{ methods = ["GET"], path = "/{u}", roles = ["a", "b"], all_roles = ["c"], none_roles = ["d"], '
         'scopes = ["r"], claims = { k = { contains = 1 } }, match = { u = "sub" }, acr = ["g"], amr = ["otp"], '
-        'max_age = "1m", times = ["mon"], networks = ["10.0.0.0/8"], deny = true }'
+        'max_age = "1m", times = ["mon"], networks = ["10.0.0.0/8"] }'
     )
 
     assert (
-        "deny GET /{u} for a or b for holders of c without d with scope r where k contains 1 where {u} is sub "
+        "allow GET /{u} for a or b for holders of c without d with scope r where k contains 1 where {u} is sub "
         "at acr g by amr otp signed in within 60 seconds at mon from 10.0.0.0/8"
     ) == describe(disk.settings(text).api[0].allow[0])
 
