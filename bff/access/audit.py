@@ -21,6 +21,9 @@ AUDITED = frozenset(
         "tokens.revoked",
         "tokens.revocation_failed",
         "token_rule_violated",
+        "roles_cut",
+        "assignments.read",
+        "assignments.unreadable",
     }
 )
 _QUEUE = 10_000  # lines

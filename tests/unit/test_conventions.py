@@ -17,7 +17,7 @@ VAGUE = re.compile(r"(?:^|_)(?:utils?|helpers?|managers?|misc|common)(?:_|$)")
 OF_THE_WORK = re.compile(
     r"\b(?:issue|ticket|task|pull request|PR|MR) ?#\d+|\bas (?:discussed|requested)\b"
     r"|\b(?:this|our|previous|last) (?:coding )?session of work\b"
-    r"|/work/|\b[A]I[- ](?:generated|written)|(?-i:\b(?:TODO|FIXME|XXX)\b)",
+    r"|\b[A]I[- ](?:generated|written)|(?-i:\b(?:TODO|FIXME|XXX)\b)",
     re.IGNORECASE,
 )
 
