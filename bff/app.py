@@ -75,9 +75,9 @@ class Bff:
         self.settings = settings
         clock = parts.clock
         self._clock = clock
-        audit = AuditLog(open_sink(settings.audit.sink), clock)
-        self._audit = audit
         log = parts.emit or emit_to_log
+        audit = AuditLog(open_sink(settings.audit.sink), clock, log)
+        self._audit = audit
 
         def emit(name: str, fields: object) -> None:
             log(name, fields)  # type: ignore[arg-type]

@@ -9,6 +9,8 @@ from typing import IO
 
 import msgspec
 
+from bff.events import Emit, ignore
+
 # What an auditor asks about. Everything else is for operators' logs.
 AUDITED = frozenset(
     {
@@ -27,6 +29,7 @@ AUDITED = frozenset(
     }
 )
 _QUEUE = 10_000  # lines
+_TELL_EVERY = 1_000  # lost lines: a sink that stays broken must not flood the log as well
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -44,11 +47,15 @@ def open_sink(sink: str) -> Path | None:
 
 
 class AuditLog:
-    """Takes events at once, writes them from a task of its own. A full queue drops, and counts what it dropped."""
+    """Takes events at once, writes them from a task of its own.
 
-    def __init__(self, path: Path | None, clock: Callable[[], float]) -> None:
+    What it cannot write is dropped and counted; `emit` tells the operator's log so (`audit.lost`).
+    """
+
+    def __init__(self, path: Path | None, clock: Callable[[], float], emit: Emit = ignore) -> None:
         self._path = path
         self._clock = clock
+        self._emit = emit
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(_QUEUE)
         self._task: asyncio.Task[None] | None = None
         self.dropped = 0
@@ -61,7 +68,7 @@ class AuditLog:
         try:
             self._queue.put_nowait(line)
         except asyncio.QueueFull:
-            self.dropped += 1
+            self._lose(1, "queue_full")
 
     def start(self) -> None:
         """Begin to write."""
@@ -81,10 +88,15 @@ class AuditLog:
                 lines.append(self._queue.get_nowait())
             try:
                 await asyncio.to_thread(self._write, b"".join(lines))
-            except (OSError, ValueError):  # the latter is what a closed stdout says
-                self.dropped += len(lines)
+            except (OSError, ValueError) as error:  # the latter is what a closed stdout says
+                self._lose(len(lines), type(error).__name__)
             for _ in lines:
                 self._queue.task_done()
+
+    def _lose(self, lines: int, reason: str) -> None:
+        before, self.dropped = self.dropped, self.dropped + lines
+        if before == 0 or before // _TELL_EVERY != self.dropped // _TELL_EVERY:
+            self._emit("audit.lost", {"lines": self.dropped, "reason": reason})
 
     def _write(self, lines: bytes) -> None:
         if self._path is None:

@@ -22,6 +22,7 @@ _LOUD = {
     "tokens.revocation_failed": logging.WARNING,
     "background.failed": logging.WARNING,
     "background.crashed": logging.ERROR,
+    "audit.lost": logging.ERROR,
     "request.crashed": logging.ERROR,
     "session.unreadable": logging.WARNING,
 }

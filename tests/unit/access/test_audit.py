@@ -65,12 +65,16 @@ async def test_lines_may_go_to_the_output(monkeypatch):
 async def test_sink_that_fails_drops_and_counts_and_ends_nothing(tmp_path, monkeypatch, fault):
     """A full disk or a closed output holds up no request and no shutdown."""
     monkeypatch.setattr(sys, "stdout", type("Closed", (), {"buffer": _Closed()})())
-    log = AuditLog(tmp_path / "gone" / "audit.jsonl" if fault == "directory is gone" else None, lambda: 7.0)
+    told = []
+    path = tmp_path / "gone" / "audit.jsonl" if fault == "directory is gone" else None
+    log = AuditLog(path, lambda: 7.0, lambda name, fields: told.append((name, dict(fields))))
 
     async with asyncio.timeout(5):
         await written(log, ("login.done", {}), ("logout.done", {}))
 
     assert 2 == log.dropped
+    reason = "FileNotFoundError" if path is not None else "ValueError"
+    assert [("audit.lost", {"lines": 2, "reason": reason})] == told, "whoever watches the logs must know"
 
 
 class _Closed:
@@ -82,12 +86,14 @@ async def test_full_queue_drops_and_counts(tmp_path, monkeypatch):
     """A sink that is slower than the events costs lines, never memory without end."""
     monkeypatch.setattr(module, "_QUEUE", 3)
     path = tmp_path / "audit.jsonl"
-    log = AuditLog(path, lambda: 7.0)
+    told = []
+    log = AuditLog(path, lambda: 7.0, lambda name, fields: told.append((name, dict(fields))))
     for _ in range(5):
         log.record("login.done", {})
     await written(log)
 
     assert (3, 2) == (len(path.read_text().splitlines()), log.dropped)
+    assert [("audit.lost", {"lines": 1, "reason": "queue_full"})] == told, "told at once, and not once a line"
 
 
 async def test_log_that_was_never_started_closes(tmp_path):
