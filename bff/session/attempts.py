@@ -98,14 +98,6 @@ class AttemptCookies:
         """Return the Set-Cookie value that ends this attempt."""
         return self._writer(state).deletion
 
-    def deletions(self, cookies: Sequence[bytes]) -> list[bytes]:
-        """Return what ends every attempt that the browser sent."""
-        return [
-            CookieWriter(name.decode("latin-1"), same_site="lax").deletion
-            for name, _ in read_prefixed(cookies, self._prefix, 2 * _MOST)
-            if _is_token(name)
-        ]
-
     def _make_room(self, cookies: Sequence[bytes], needed: int, now: float) -> list[bytes]:
         held: list[tuple[float, int, bytes]] = []
         dropped: list[bytes] = []
