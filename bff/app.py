@@ -16,6 +16,7 @@ from bff.access.audit import AuditLog, open_sink
 from bff.access.configured import build_assigned, build_principals, build_role_map
 from bff.access.principals import Principals
 from bff.access.roles import RoleReader
+from bff.assembly.endpoints import EndpointParts, build_endpoints
 from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
@@ -33,19 +34,15 @@ from bff.proxy.front import Front
 from bff.proxy.mount import build_mounts
 from bff.proxy.routes import RouteTable
 from bff.proxy.upstream import PyreqwestUpstream, Upstream
-from bff.session.attempts import AttemptCookies
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
-from bff.session.login import Login
-from bff.session.logout import Logout
 from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
 from bff.session.sessions import Limits, Sessions
 from bff.session.stores import open_store
 from bff.session.vault import Vault
-from bff.web.endpoints import Endpoints
 from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
 from bff.web.management import Health, build_health_router
@@ -156,43 +153,24 @@ class Bff:
             clock=clock,
             principal_now=principal_now,
         )
-        prefix = settings.server.prefix
-        self._endpoints = Endpoints(
-            login=Login(
+        self._endpoints = build_endpoints(
+            settings,
+            EndpointParts(
                 relying_party=self.relying_party,
-                issuer=settings.oidc.issuer,
                 sessions=self.sessions,
+                renewer=self.renewer,
                 store=store,
                 vault=vault,
-                attempts=AttemptCookies(ring, settings.session.cookie_name),
+                ring=ring,
                 cookie=cookie,
                 principal_of=principals,
-                redeem=grants.redeem,
-                prefix=prefix,
+                principal_now=principal_now,
+                grants=grants,
+                front=front,
+                limits=limits,
                 clock=clock,
                 emit=emit,
             ),
-            logout=Logout(
-                relying_party=self.relying_party,
-                sessions=self.sessions,
-                store=store,
-                vault=vault,
-                cookie=cookie,
-                prefix=prefix,
-                clock=clock,
-                emit=emit,
-            ),
-            sessions=self.sessions,
-            renewer=self.renewer,
-            cookie=cookie,
-            front=front,
-            own_origin=settings.public_url.encode("ascii"),
-            prefix=prefix,
-            user_claims=settings.oidc.user_claims,
-            principal_now=principal_now,
-            max_headers=limits.count,
-            max_header_size=limits.size,
-            clock=clock,
         )
         self._cookie_deletion = cookie.deletion
         self._front = front

@@ -1,0 +1,84 @@
+"""The browser's endpoints and the flows behind them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bff.access.principals import Principals
+from bff.config.settings import Settings
+from bff.crypto.key_ring import KeyRing
+from bff.events import Emit
+from bff.http.cookies import CookieWriter
+from bff.oidc.relying_party import RelyingParty
+from bff.proxy.api import HeaderLimits, PrincipalNow
+from bff.proxy.front import Front
+from bff.session.attempts import AttemptCookies
+from bff.session.grants import Grants
+from bff.session.login import Login
+from bff.session.logout import Logout
+from bff.session.records import Store
+from bff.session.renewal import Renewer
+from bff.session.sessions import Sessions
+from bff.session.vault import Vault
+from bff.web.endpoints import Endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointParts:
+    """What the endpoints stand on."""
+
+    relying_party: RelyingParty
+    sessions: Sessions
+    renewer: Renewer
+    store: Store
+    vault: Vault
+    ring: KeyRing
+    cookie: CookieWriter
+    principal_of: Principals
+    principal_now: PrincipalNow | None
+    grants: Grants
+    front: Front
+    limits: HeaderLimits
+    clock: Callable[[], float]
+    emit: Emit
+
+
+def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
+    """Return everything below the prefix."""
+    prefix = settings.server.prefix
+    return Endpoints(
+        login=Login(
+            relying_party=parts.relying_party,
+            issuer=settings.oidc.issuer,
+            sessions=parts.sessions,
+            store=parts.store,
+            vault=parts.vault,
+            attempts=AttemptCookies(parts.ring, settings.session.cookie_name),
+            cookie=parts.cookie,
+            principal_of=parts.principal_of,
+            redeem=parts.grants.redeem,
+            prefix=prefix,
+            clock=parts.clock,
+            emit=parts.emit,
+        ),
+        logout=Logout(
+            relying_party=parts.relying_party,
+            sessions=parts.sessions,
+            store=parts.store,
+            vault=parts.vault,
+            cookie=parts.cookie,
+            prefix=prefix,
+            clock=parts.clock,
+            emit=parts.emit,
+        ),
+        sessions=parts.sessions,
+        renewer=parts.renewer,
+        cookie=parts.cookie,
+        front=parts.front,
+        own_origin=settings.public_url.encode("ascii"),
+        prefix=prefix,
+        user_claims=settings.oidc.user_claims,
+        principal_now=parts.principal_now,
+        max_headers=parts.limits.count,
+        max_header_size=parts.limits.size,
+        clock=parts.clock,
+    )
