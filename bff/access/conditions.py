@@ -15,6 +15,8 @@ from bff.config.conditions import ClaimTest, PathPattern, TimeWindow
 from bff.config.settings import Network
 from bff.session.principal import Principal
 
+_MOST_ADDRESSES = 1024  # that a rule about networks remembers
+
 
 class Condition(Protocol):
     """One thing that a rule asks for."""
@@ -161,14 +163,20 @@ class Claim:
 
     def holds(self, _facts: RequestFacts, principal: Principal) -> bool:
         """See `Condition`."""
-        values = list(claim_values(principal.claims, self.claim))
-        match self.test.how:
-            case "present":
-                return any(value not in (None, "", [], {}) for value in values) is self.test.value
-            case "contains":
-                return any(_contains(value, self.test.value) for value in values)
-            case _:
-                return any(_equal(value, self.test.value) for value in values)
+        claims = principal.claims
+        if self.claim in claims:  # by far the most frequent, and worth being spared the search
+            found = self._passes(claims[self.claim])
+        else:
+            found = any(self._passes(value) for value in claim_values(claims, self.claim))
+        return found is self.test.value if self.test.how == "present" else found
+
+    def _passes(self, value: object) -> bool:
+        how = self.test.how
+        if how == "equals":
+            return _equal(value, self.test.value)
+        if how == "contains":
+            return _contains(value, self.test.value)
+        return value not in (None, "", [], {})
 
     def __str__(self) -> str:
         return f"the claim {self.claim} that {self.test}"
@@ -204,12 +212,19 @@ class Networks:
     """The browser's address is in one of these."""
 
     networks: tuple[Network, ...]
+    known: dict[str, bool] = field(repr=False, compare=False, default_factory=dict)  # of some addresses
     reason: str = "network_not_covered"
 
     def holds(self, facts: RequestFacts, _principal: Principal) -> bool:
         """See `Condition`."""
-        address = facts.ip
-        return address is not None and any(address in network for network in self.networks)
+        answer = self.known.get(facts.address)
+        if answer is None:
+            if len(self.known) >= _MOST_ADDRESSES:
+                self.known.clear()
+            address = facts.ip
+            answer = address is not None and any(address in network for network in self.networks)
+            self.known[facts.address] = answer
+        return answer
 
     def __str__(self) -> str:
         return f"an address in {' or '.join(map(str, self.networks))}"

@@ -39,7 +39,7 @@ class RequestFacts(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def scopes(self) -> frozenset[str]:
         """The scopes that the access token was granted."""
-        return frozenset(self.scope.split())
+        return _scopes(self.scope)
 
     @property
     def ip(self) -> IPv4Address | IPv6Address | None:
@@ -64,6 +64,11 @@ def split_path(path: str) -> Segments | None:
             return None
         segments.append(segment)
     return tuple(segments) if "//" not in path else None
+
+
+@lru_cache(1024)
+def _scopes(scope: str) -> frozenset[str]:
+    return frozenset(scope.split())
 
 
 @lru_cache(1024)

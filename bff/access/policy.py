@@ -60,6 +60,7 @@ class Policy:
     function: PolicyFunction | None = None
     by_method: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict, compare=False)
     otherwise: tuple[Rule, ...] = ()  # for methods that no rule names
+    denials: dict[tuple[str | None, int, bool], Deny] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_open(self) -> bool:
@@ -68,6 +69,7 @@ class Policy:
 
 
 _NO_RULES = Allow()
+_MOST_DENIALS = 1024  # that a policy remembers
 _ANONYMOUS = Deny("anonymous")
 _NOBODY = Principal("", "")
 _FAILED = Deny("policy_failed")
@@ -104,7 +106,7 @@ def decide(policy: Policy, facts: RequestFacts, principal: Principal | None) -> 
             if not condition.holds(facts, principal):
                 break
         else:
-            if not rule.strength or all(condition.holds(facts, principal) for condition in rule.strength):
+            if not rule.strength or _hold(rule.strength, facts, principal):
                 # A denial further down does not matter to whoever would be let through up there after a new login.
                 return rule.outcome if weak is None or isinstance(rule.outcome, Allow) else _step_up(weak)
             if weak is None and isinstance(rule.outcome, Allow):
@@ -124,8 +126,36 @@ def _step_up(rule: Rule) -> StepUp:
     return rule.step_up or StepUp(rule.position)
 
 
+def _hold(conditions: tuple[Condition, ...], facts: RequestFacts, principal: Principal) -> bool:
+    for condition in conditions:  # noqa: SIM110 - a generator would cost more than all the rest
+        if not condition.holds(facts, principal):
+            return False
+    return True
+
+
 def _denial(policy: Policy, facts: RequestFacts, principal: Principal) -> Deny:
-    """Say why: of the rules about this method and path, what the nearest ones lack."""
+    """Say why. That depends on nothing but what does not hold, so it is worked out once for each such set."""
+    rules = policy.by_method.get(facts.method)
+    method = facts.method if rules is not None else None
+    lacking = 0
+    bit = 1
+    for rule in rules if rules is not None else policy.otherwise:
+        for condition in rule.conditions:
+            if not condition.holds(facts, principal):
+                lacking |= bit
+            bit <<= 1
+    known = policy.denials
+    key = (method, lacking, facts.segments is None)
+    denial = known.get(key)
+    if denial is None:
+        if len(known) >= _MOST_DENIALS:
+            known.clear()
+        denial = known[key] = _work_out(policy, facts, principal)
+    return denial
+
+
+def _work_out(policy: Policy, facts: RequestFacts, principal: Principal) -> Deny:
+    """Return why: of the rules about this method and path, what the nearest ones lack."""
     rules = [
         rule for rule in policy.by_method.get(facts.method, policy.otherwise) if isinstance(rule.outcome, Allow)
     ]

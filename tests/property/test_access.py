@@ -137,6 +137,14 @@ def test_what_is_told_of_the_rules_agrees_with_the_decision(rules, request, who)
             assert not isinstance(decide(compiled(rules), request, who), Allow)
 
 
+@given(rule_lists, st.lists(st.tuples(requests, people), min_size=2, max_size=6))
+def test_what_a_policy_remembers_changes_no_decision(rules, asked):
+    """A policy that has decided before decides, and gives its reasons, as a new one does."""
+    used = compiled(rules)
+
+    assert [decide(compiled(rules), *one) for one in asked] == [decide(used, *one) for one in asked]
+
+
 @given(rule_lists, requests, people)
 def test_a_rule_that_is_called_dead_never_decides(rules, request, who):
     """Start-up refuses such rules, so it must be right about them."""
