@@ -5,7 +5,7 @@ import { NetworkError, ProblemError, type User } from "./bff-client";
 import { explain } from "./explain";
 import { formatDuration, formatLength } from "./format";
 import { nextSession, type SessionState } from "./session";
-import { nextTaskList, type TaskEvent, type TaskList } from "./task-list";
+import { nextTaskList, type TaskEvent, type TaskList, UNKNOWN_LIST } from "./task-list";
 import { nextTokenWatch, NOTHING_SEEN } from "./token-watch";
 
 const user = { sub: "alice", roles: ["admin"] } as unknown as User;
@@ -34,7 +34,7 @@ describe("the session", () => {
 });
 
 describe("the token watch", () => {
-  const whoami = (expires_at: number) => ({ subject: "alice", token: { expires_at } }) as Whoami;
+  const whoami = (expires_at: number) => ({ subject: "alice", token: { issued_at: expires_at - 60, expires_at } }) as Whoami;
 
   test("counts a renewal for each new expiry, not for the first one it sees", () => {
     const seen = [whoami(60), whoami(60), whoami(105), whoami(105), whoami(150)];
@@ -42,6 +42,14 @@ describe("the token watch", () => {
     const watch = seen.reduce((before, now, at) => nextTokenWatch(before, { whoami: now, at }), NOTHING_SEEN);
 
     expect(watch).toEqual({ whoami: whoami(150), seenAt: 4, renewals: 2, lastRenewalAt: 4, error: null });
+  });
+
+  test("takes a call with the token from before a renewal for no renewal", () => {
+    const seen = [whoami(60), whoami(105), whoami(60), whoami(105)];
+
+    const watch = seen.reduce((before, now, at) => nextTokenWatch(before, { whoami: now, at }), NOTHING_SEEN);
+
+    expect(watch).toEqual({ whoami: whoami(105), seenAt: 3, renewals: 1, lastRenewalAt: 1, error: null });
   });
 
   test("keeps what it knew through trouble and forgets the trouble afterwards", () => {
@@ -55,29 +63,64 @@ describe("the token watch", () => {
 });
 
 describe("the task list", () => {
-  const after = (...events: TaskEvent[]) => events.reduce<TaskList>(nextTaskList, null);
-  const loaded: TaskEvent = { kind: "loaded", items: [task("1"), task("2")] };
-  const shown = (list: TaskList) => list?.map(({ id, state }) => `${id} ${state}`);
+  const after = (...events: TaskEvent[]) => events.reduce<TaskList>(nextTaskList, UNKNOWN_LIST);
+  const asked = (question: number): TaskEvent => ({ kind: "asked", question });
+  const answered = (question: number, ...ids: string[]): TaskEvent => ({ kind: "loaded", question, items: ids.map(task) });
+  const loaded = [asked(1), answered(1, "1", "2")];
   const creating: TaskEvent = { kind: "creating", draft: task("draft") };
+  const created: TaskEvent = { kind: "created", draftId: "draft", task: task("3") };
+  const deleting: TaskEvent = { kind: "deleting", id: "1" };
+  const deleted: TaskEvent = { kind: "deleted", id: "1" };
+  const shown = ({ rows }: TaskList) => rows?.map(({ id, state }) => `${id} ${state}`);
+
+  test("is unknown until it has been read, and being read while a question is open", () => {
+    expect(UNKNOWN_LIST).toEqual({ rows: null, questions: [] });
+    expect(after(asked(1)).questions).toHaveLength(1);
+    expect(after(asked(1), { kind: "load-failed", question: 1 })).toEqual(UNKNOWN_LIST);
+    expect(after(...loaded).questions).toEqual([]);
+  });
 
   test("shows a new task at once, and keeps it under the server's id", () => {
-    expect(shown(after(loaded, creating))).toEqual(["1 kept", "2 kept", "draft saving"]);
-    expect(shown(after(loaded, creating, { kind: "created", draftId: "draft", task: task("3") }))).toEqual(["1 kept", "2 kept", "3 kept"]);
+    expect(shown(after(...loaded, creating))).toEqual(["1 kept", "2 kept", "draft saving"]);
+    expect(shown(after(...loaded, creating, created))).toEqual(["1 kept", "2 kept", "3 kept"]);
   });
 
   test("takes a refused creation and a refused deletion back", () => {
-    expect(shown(after(loaded, creating, { kind: "create-failed", draftId: "draft" }))).toEqual(["1 kept", "2 kept"]);
-    expect(shown(after(loaded, { kind: "deleting", id: "1" }))).toEqual(["1 deleting", "2 kept"]);
-    expect(shown(after(loaded, { kind: "deleting", id: "1" }, { kind: "delete-failed", id: "1" }))).toEqual(["1 kept", "2 kept"]);
-    expect(shown(after(loaded, { kind: "deleting", id: "1" }, { kind: "deleted", id: "1" }))).toEqual(["2 kept"]);
+    expect(shown(after(...loaded, creating, { kind: "create-failed", draftId: "draft" }))).toEqual(["1 kept", "2 kept"]);
+    expect(shown(after(...loaded, deleting))).toEqual(["1 deleting", "2 kept"]);
+    expect(shown(after(...loaded, deleting, { kind: "delete-failed", id: "1" }))).toEqual(["1 kept", "2 kept"]);
+    expect(shown(after(...loaded, deleting, deleted))).toEqual(["2 kept"]);
   });
 
   test("stays right when it is read again in the middle of a change", () => {
-    const reread: TaskEvent = { kind: "loaded", items: [task("1"), task("2"), task("3")] };
-    const middle = after(loaded, creating, { kind: "deleting", id: "1" }, reread);
+    const middle = after(...loaded, creating, deleting, asked(2), answered(2, "1", "2", "3"));
 
     expect(shown(middle)).toEqual(["1 deleting", "2 kept", "3 kept", "draft saving"]);
-    expect(shown(nextTaskList(middle, { kind: "created", draftId: "draft", task: task("3") }))).toEqual(["1 deleting", "2 kept", "3 kept"]);
+    expect(shown(nextTaskList(middle, created))).toEqual(["1 deleting", "2 kept", "3 kept"]);
+  });
+
+  test("keeps what was created and deleted while its answer was on the way, whether the answer knows of it or not", () => {
+    const changed = after(...loaded, asked(2), creating, deleting, created, deleted);
+
+    expect(shown(nextTaskList(changed, answered(2, "1", "2")))).toEqual(["2 kept", "3 kept"]);
+    expect(shown(nextTaskList(changed, answered(2, "2", "3")))).toEqual(["2 kept", "3 kept"]);
+  });
+
+  test("shows a task created before it was read for the first time", () => {
+    expect(shown(after(asked(1), creating, created, answered(1, "1")))).toEqual(["1 kept", "3 kept"]);
+    expect(shown(after(creating, created))).toEqual(["3 kept"]);
+  });
+
+  test("believes an answer that was asked for after a change", () => {
+    const changed = after(...loaded, creating, created, deleting, deleted);
+
+    expect(shown([asked(2), answered(2, "1", "2")].reduce(nextTaskList, changed))).toEqual(["1 kept", "2 kept"]);
+  });
+
+  test("leaves an answer aside that a newer one has overtaken", () => {
+    const overtaken = after(asked(1), asked(2), answered(2, "2"), answered(1, "1"));
+
+    expect(overtaken).toEqual(after(asked(2), answered(2, "2")));
   });
 });
 

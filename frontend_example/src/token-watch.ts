@@ -20,7 +20,10 @@ export const NOTHING_SEEN: TokenWatch = { whoami: null, seenAt: 0, renewals: 0, 
 export function nextTokenWatch(watch: TokenWatch, news: TokenNews): TokenWatch {
   if ("error" in news) return { ...watch, error: news.error };
   const { whoami, at } = news;
-  const renewed = watch.whoami !== null && watch.whoami.token.expires_at !== whoami.token.expires_at;
+  const known = watch.whoami?.token;
+  // A worker that has not yet heard of the renewal still calls with the old token, for a moment.
+  if (known && whoami.token.issued_at < known.issued_at) return { ...watch, error: null };
+  const renewed = known !== undefined && known.expires_at !== whoami.token.expires_at;
   return {
     whoami,
     seenAt: at,

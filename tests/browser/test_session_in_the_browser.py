@@ -1,9 +1,10 @@
 """A person with the example app: signing in, working, staying, signing out."""
 
+import asyncio
 import time
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import NewPerson
 from tests.browser.person import Person
@@ -28,6 +29,15 @@ async def _expires_at(page: Page) -> int:
     return int(await page.get_by_test_id("token-expires-at").get_attribute("data-value") or 0)
 
 
+async def _create(page: Page, title: str) -> str:
+    """A new task that the server has; its whole title, which is of this call alone."""
+    title = f"{title} {time.monotonic_ns()}"
+    await page.get_by_test_id("task-title-input").fill(title)
+    await page.get_by_test_id("task-create").click()
+    await expect(page.get_by_role("button", name=f"Delete {title}")).to_be_visible()
+    return title
+
+
 async def test_alice_signs_in_and_works_with_her_tasks(person: Person):
     """A sign-in through the issuer's own form shows name and roles, and lets an admin create and delete."""
     page = person.page
@@ -39,12 +49,44 @@ async def test_alice_signs_in_and_works_with_her_tasks(person: Person):
     await page.get_by_test_id("task-create").click()
     task = page.get_by_test_id("task-item").filter(has_text=title)
     await expect(task).to_contain_text("alice")
-    await task.get_by_role("button", name=f"Delete {title}").click()
+    async with page.expect_response("**/api/tasks/*"):  # else the reload could be faster
+        await task.get_by_role("button", name=f"Delete {title}").click()
     await expect(task).to_have_count(0)
     await page.reload()
     await expect(page.get_by_test_id("task-list")).to_have_attribute("aria-busy", "false")
     await expect(task).to_have_count(0)
     await expect(page.get_by_test_id("error-banner")).to_have_count(0)
+
+
+async def test_a_list_that_arrives_late_undoes_no_change(person: Person):
+    """A list asked for before a creation and a deletion, and answered after both, takes neither back."""
+    page = person.page
+    await person.sign_in("alice")
+    await expect(page.get_by_test_id("task-item").first).to_be_visible()
+    doomed = await _create(page, "Doomed")
+    asked, both_done = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Route) -> None:
+        if route.request.method != "GET":
+            return await route.continue_()
+        answer = await route.fetch()
+        asked.set()
+        await both_done.wait()
+        return await route.fulfill(response=answer)
+
+    await page.route("**/api/tasks", answer_late)
+    await page.get_by_role("button", name="Refresh").click()
+    await asked.wait()
+    fresh = await _create(page, "Fresh")
+    async with page.expect_response("**/api/tasks/*"):
+        await page.get_by_role("button", name=f"Delete {doomed}").click()
+    async with page.expect_response("**/api/tasks"):
+        both_done.set()
+    await expect(page.get_by_test_id("task-list")).to_have_attribute("aria-busy", "false")
+
+    await expect(page.get_by_test_id("task-item").filter(has_text=fresh)).to_have_count(1)
+    await expect(page.get_by_test_id("task-item").filter(has_text=doomed)).to_have_count(0)
+    await page.get_by_role("button", name=f"Delete {fresh}").click()
 
 
 async def test_nothing_happens_to_the_page_while_three_access_tokens_expire(person: Person, stack: Stack):

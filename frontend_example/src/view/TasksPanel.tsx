@@ -1,8 +1,8 @@
-import { type FormEvent, useEffect, useReducer, useRef, useState } from "react";
+import { type FormEvent, useLayoutEffect, useReducer, useRef, useState } from "react";
 import { createTask, deleteTask, fetchTasks, LONGEST_TITLE, type Task } from "../api";
 import type { User } from "../bff-client";
 import { formatMoment, plural } from "../format";
-import { nextTaskList, type Row } from "../task-list";
+import { nextTaskList, type Row, UNKNOWN_LIST } from "../task-list";
 import type { Failure } from "./Home";
 
 interface Props {
@@ -12,24 +12,25 @@ interface Props {
 
 /** A list from the API. What the user does shows at once and is taken back when the server says no. */
 export function TasksPanel({ user, onFailure }: Props) {
-  const [list, tell] = useReducer(nextTaskList, null);
-  const [loading, setLoading] = useState(false);
+  const [list, tell] = useReducer(nextTaskList, UNKNOWN_LIST);
   const [title, setTitle] = useState("");
   const [said, setSaid] = useState("");
   const drafts = useRef(0);
+  const questions = useRef(0);
   const heading = useRef<HTMLHeadingElement>(null);
   const mayWrite = user.roles.includes("admin");
-  const rows = list?.filter((row) => row.state !== "deleting");
+  const loading = list.questions.length > 0;
+  const rows = list.rows?.filter((row) => row.state !== "deleting");
 
   async function load() {
-    setLoading(true);
+    const question = ++questions.current;
+    tell({ kind: "asked", question });
     try {
       const { items } = await fetchTasks();
-      tell({ kind: "loaded", items });
+      tell({ kind: "loaded", question, items });
     } catch (error) {
+      tell({ kind: "load-failed", question });
       onFailure({ error, retry: load });
-    } finally {
-      setLoading(false);
     }
   }
 
@@ -71,7 +72,8 @@ export function TasksPanel({ user, onFailure }: Props) {
     void add(wanted);
   }
 
-  useEffect(() => void load(), []);
+  // Before the first painting, which would else say that there is no list.
+  useLayoutEffect(() => void load(), []);
 
   return (
     <section className="panel" aria-labelledby="tasks-title">
