@@ -92,6 +92,7 @@ class Bff:
             self._transport,
             clock=clock,
             on_event=emit,
+            on_unused=lambda tokens: revocations.later(tokens, None),
             quirks=quirks_for(settings.oidc.provider),
         )
         self._background = Background(emit)
@@ -119,7 +120,7 @@ class Bff:
         self._assignments = AssignmentFile(Path(file), assigned, emit) if file is not None else None
         principals = parts.principals or build_principals(settings, assigned, role_reader, emit)
         principal_now = principals.now if settings.roles.assignments is not None else None
-        grants = Grants(self.relying_party, emit, with_userinfo=settings.oidc.userinfo)
+        grants = Grants(self.relying_party, emit, with_userinfo=settings.oidc.userinfo, revocations=revocations)
         self.renewer = Renewer(
             sessions=self.sessions,
             store=store,
@@ -166,6 +167,7 @@ class Bff:
                 principal_of=principals,
                 principal_now=principal_now,
                 grants=grants,
+                revocations=revocations,
                 front=front,
                 limits=limits,
                 clock=clock,

@@ -17,6 +17,7 @@ from bff.session.login import Login
 from bff.session.logout import Logout
 from bff.session.records import Store
 from bff.session.renewal import Renewer
+from bff.session.revocation import Revocations
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
 from bff.web.endpoints import Endpoints
@@ -36,6 +37,7 @@ class EndpointParts:
     principal_of: Principals
     principal_now: PrincipalNow | None
     grants: Grants
+    revocations: Revocations
     front: Front
     limits: HeaderLimits
     clock: Callable[[], float]
@@ -56,6 +58,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
             cookie=parts.cookie,
             principal_of=parts.principal_of,
             redeem=parts.grants.redeem,
+            revocations=parts.revocations,
             prefix=prefix,
             clock=parts.clock,
             emit=parts.emit,

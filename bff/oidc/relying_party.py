@@ -5,10 +5,12 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from bff.errors import (
+    BffError,
     CallbackRejected,
     GrantRejected,
     IssuerUnavailable,
@@ -64,13 +66,16 @@ class RelyingParty:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         on_event: OnEvent = ignore_event,
+        on_unused: Callable[[TokenSet], None] = lambda _: None,
     ) -> None:
+        """Take it all in. `on_unused` is handed tokens that were granted and will not be used, to be revoked."""
         self.client = quirks.fit(client)
         self._quirks = quirks
         self._transport = transport
         self._clock = clock
         self._sleep = sleep
         self._on_event = on_event
+        self._on_unused = on_unused
         self._authenticator = ClientAuthenticator(self.client)
         self._discovery = Discovery(
             client, transport, algorithms=rules.algorithms, monotonic=monotonic, on_event=on_event
@@ -146,10 +151,11 @@ class RelyingParty:
             ("code_verifier", attempt.code_verifier),
         )
         received_at = self._clock()
-        if response.id_token is None:
-            raise rejected("id_token", "missing")
-        claims = await self._checker.login_claims(response.id_token, attempt, response.access_token)
-        access_claims = await self._checker.access_claims(response)
+        with self._unused_after(response, BffError):
+            if response.id_token is None:
+                raise rejected("id_token", "missing")
+            claims = await self._checker.login_claims(response.id_token, attempt, response.access_token)
+            access_claims = await self._checker.access_claims(response)
         scope = " ".join(self.client.scopes)  # RFC 6749 §5.1: when it is omitted, it is what was asked for
         tokens = build_token_set(response, access_claims, received_at, id_token=response.id_token, scope=scope)
         return Grant(tokens, claims, access_claims)
@@ -172,11 +178,12 @@ class RelyingParty:
         )
         received_at = self._clock()
         renewed = None
-        if response.id_token is not None:
-            check = self._checker.renewed_claims(response.id_token, claims, response.access_token)
-            renewed = await self._checked("id_token", check, response.refresh_token)
-        check_access = self._checker.access_claims(response)
-        access_claims = await self._checked("access_token", check_access, response.refresh_token)
+        with self._unused_after(response, TokenRejected):
+            if response.id_token is not None:
+                check = self._checker.renewed_claims(response.id_token, claims, response.access_token)
+                renewed = await self._checked("id_token", check, response.refresh_token)
+            check_access = self._checker.access_claims(response)
+            access_claims = await self._checked("access_token", check_access, response.refresh_token)
         token_set = build_token_set(
             response,
             access_claims,
@@ -238,6 +245,15 @@ class RelyingParty:
             return parse_token_response(answer, self._quirks.fatal_grant_errors)
         except ClientRefused as exc:
             self._on_event("client_refused", {"status": exc.http_status, "error": exc.error})
+            raise
+
+    @contextmanager
+    def _unused_after(self, response: TokenResponse, refusal: type[BffError]) -> Iterator[None]:
+        """Hand on what was granted when it is refused: a refresh token that nobody keeps is one to steal."""
+        try:
+            yield
+        except refusal:
+            self._on_unused(build_token_set(response, None, self._clock(), id_token=None, scope=""))
             raise
 
     async def _revoke(self, metadata: Metadata, endpoint: str, token: str, hint: str) -> None:

@@ -65,11 +65,14 @@ def parse_token_response(answer: Answer, fatal_errors: Collection[str]) -> Token
         raise rejected("access_token", "token_type_unknown")
     if not is_bearer_token(access_token):
         raise rejected("access_token", "malformed")
+    id_token = document.get("id_token")
+    if id_token and not (isinstance(id_token, str) and _VISIBLE.fullmatch(id_token)):
+        raise rejected("id_token", "malformed")
     return TokenResponse(
         access_token=access_token,
         expires_in=_expires_in(document.get("expires_in")),
         refresh_token=_text(document, "refresh_token", _VISIBLE),
-        id_token=_text(document, "id_token", _VISIBLE),
+        id_token=id_token or None,
         scope=_text(document, "scope", _SCOPE),
         refresh_expires_in=_refresh_expires_in(document),
     )
@@ -142,10 +145,9 @@ def _refresh_expires_in(document: Mapping[str, Any]) -> float | None:
 
 
 def _text(document: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str | None:
-    """Return a text field; null and the empty string count as not given."""
+    """Return a text field. What is none counts as not given: it must not cost what else the answer brings.
+
+    The grant is spent by now, so an answer thrown away for a bad `scope` would take the rotated token along.
+    """
     value = document.get(name)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or not form.fullmatch(value):
-        raise IssuerUnavailable(f"The token endpoint's answer has a malformed {name}.")
-    return value
+    return value if isinstance(value, str) and value and form.fullmatch(value) else None

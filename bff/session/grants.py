@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bff.errors import IssuerUnavailable, MetadataInvalid
+from bff.errors import BffError, IssuerUnavailable, MetadataInvalid
 from bff.events import Emit
 from bff.oidc.attempt import LoginAttempt
 from bff.oidc.grant import Grant
@@ -12,20 +12,30 @@ from bff.oidc.id_token import KEPT_WHEN_OMITTED
 from bff.oidc.jose import peek_claims
 from bff.oidc.relying_party import RelyingParty
 from bff.oidc.token_set import TokenSet
+from bff.session.revocation import Revocations
 
 
 class Grants:
     """The relying party's grants; `with_userinfo` asks userinfo at each of them (OIDC Core §5.3)."""
 
-    def __init__(self, relying_party: RelyingParty, emit: Emit, *, with_userinfo: bool) -> None:
+    def __init__(
+        self, relying_party: RelyingParty, emit: Emit, *, with_userinfo: bool, revocations: Revocations
+    ) -> None:
         self._relying_party = relying_party
         self._emit = emit
+        self._revocations = revocations
         self._with_userinfo = with_userinfo
 
     async def redeem(self, code: str, attempt: LoginAttempt) -> Grant:
         """Return the grant for an authorization code. Raises what the relying party raises."""
         grant = await self._relying_party.redeem(code, attempt)
-        return _merged(grant, await self._ask(grant)) if self._with_userinfo else grant
+        if not self._with_userinfo:
+            return grant
+        try:
+            return _merged(grant, await self._ask(grant))
+        except BffError:
+            self._revocations.later(grant.tokens, None)  # no session comes of them
+            raise
 
     async def renew(self, tokens: TokenSet, claims: Mapping[str, Any]) -> Grant:
         """Return the grant for a refresh token.

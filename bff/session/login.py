@@ -15,6 +15,7 @@ from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
 from bff.session.live import LiveSession
 from bff.session.principal import Principal
 from bff.session.records import Store
+from bff.session.revocation import Revocations
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
 
@@ -63,6 +64,7 @@ class Login:
         cookie: CookieWriter,
         principal_of: PrincipalOf,
         redeem: Redeem,
+        revocations: Revocations,
         prefix: str,
         clock: Callable[[], float],
         emit: Emit,
@@ -76,6 +78,7 @@ class Login:
         self._cookie = cookie
         self._principal_of = principal_of
         self._redeem_code = redeem
+        self._revocations = revocations
         self._prefix = prefix
         self._clock = clock
         self._emit = emit
@@ -145,9 +148,13 @@ class Login:
         if not await self._store.remember(name, now, now + LIFETIME):
             raise CallbackRejected("already_used")
         grant = await self._redeem_code(code, attempt)
-        principal = self._principal_of(grant)
         now = self._clock()
-        live, value = await self._sessions.create(grant, principal, now)
+        try:
+            principal = self._principal_of(grant)
+            live, value = await self._sessions.create(grant, principal, now)
+        except Exception:
+            self._revocations.later(grant.tokens, None)  # nobody will ever use them
+            raise
         # Only now: either a back-channel logout finds the session, or we find the logout.
         if await self._was_logged_out(grant, principal):
             await self._sessions.end(live, "backchannel_logout", now)

@@ -21,11 +21,11 @@ class Revocations:
         self._background = background
         self._emit = emit
 
-    def later(self, tokens: TokenSet, handle: str) -> None:
-        """Begin to revoke; `handle` names the session in events."""
+    def later(self, tokens: TokenSet, handle: str | None) -> None:
+        """Begin to revoke; `handle` names the session in events, None where none came of the tokens."""
         self._background.start(self._run(tokens, handle), "revoke-tokens")
 
-    async def _run(self, tokens: TokenSet, handle: str) -> None:
+    async def _run(self, tokens: TokenSet, handle: str | None) -> None:
         for delay in (*_DELAYS, None):
             try:
                 await self._revoke(tokens)

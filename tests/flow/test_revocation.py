@@ -1,6 +1,11 @@
 """Tokens of a session that ends without its cookie are taken back by whoever can open it."""
 
-from tests.internet import World, eventually
+from dataclasses import replace
+
+from tests.internet import World, eventually, make_settings
+from tests.neg_op import Reply
+
+EXPIRED = 400.0  # seconds, more than an access token lives
 
 
 def unrevoked(world: World) -> set[str]:
@@ -47,3 +52,50 @@ async def test_session_ended_without_its_cookie_is_revoked_once(two_workers):
     for bff in world.bffs:
         await eventually(lambda bff=bff: not bff._background._tasks)
     assert 1 == len(world.told("tokens.revoked"))
+
+
+async def test_refresh_token_of_a_rejected_renewal_is_revoked(world):
+    """What the issuer granted in the place of the old one is no use to us, and must be none to a thief."""
+    browser = world.browser()
+    await browser.log_in()
+    world.op.access_token["aud"] = "https://elsewhere.test"
+    world.clock.advance(EXPIRED)
+
+    assert "token_rejected" == (await browser.get("/api/tasks")).document["reason"]
+
+    await eventually(lambda: set() == unrevoked(world))
+
+
+async def test_tokens_of_a_login_that_breaks_a_rule_are_revoked(world):
+    """An ID token that is refused leaves no refresh token behind."""
+    world.op.id_token["aud"] = "somebody-else"
+
+    browser = world.browser()
+    answer = await browser.finish_login(await browser.begin_login())
+
+    assert 502 == answer.status
+    await eventually(lambda: unrevoked(world) == set() and bool(world.op.count("revoke")))
+
+
+async def test_tokens_of_a_login_that_cannot_be_kept_are_revoked(world):
+    """A store that is away at the end of a login costs the login, and leaves no refresh token behind."""
+    browser = world.browser()
+    location = await browser.begin_login()
+    world.store.fail("create")
+
+    assert 503 == (await browser.finish_login(location)).status
+
+    await eventually(lambda: unrevoked(world) == set() and bool(world.op.count("revoke")))
+
+
+async def test_tokens_of_a_login_without_its_userinfo_are_revoked():
+    """Likewise where userinfo does not answer."""
+    settings = make_settings()
+    async with World(settings=replace(settings, oidc=replace(settings.oidc, userinfo=True))) as world:
+        browser = world.browser()
+        location = await browser.begin_login()
+        world.op.script("userinfo", Reply(500))
+
+        assert 503 == (await browser.finish_login(location)).status
+
+        await eventually(lambda: unrevoked(world) == set() and bool(world.op.count("revoke")))

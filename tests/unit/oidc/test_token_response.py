@@ -108,19 +108,38 @@ def test_expires_in_is_clamped_to_what_causes_no_storm(value, seconds):
         {"access_token": None},
         {"access_token": 7},
         {"access_token": ["at"]},
-        {"refresh_token": 7},
-        {"refresh_token": "a\nb"},
-        {"refresh_token": "r" * 65537},
-        {"id_token": {"a": 1}},
-        {"id_token": "é"},
-        {"scope": ["openid"]},
-        {"scope": "a\r\nb"},
     ],
 )
 def test_a_malformed_answer_is_a_fault_of_the_moment(changes):
     """RFC 6749 §5.1: an answer that makes no sense says nothing about the grant."""
     with pytest.raises(IssuerUnavailable):
         parse(changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("refresh_token", 7),
+        ("refresh_token", "a\nb"),
+        ("refresh_token", "r" * 65537),
+        ("refresh_token", ""),
+        ("scope", ["openid"]),
+        ("scope", "a\r\nb"),
+    ],
+)
+def test_a_malformed_field_costs_nothing_of_the_rest(name, value):
+    """RFC 6749 §5.1: both are optional, and what is none counts as not given; a rotated token beside it is kept."""
+    assert getattr(parse({name: REMOVED}), name) is getattr(parse({name: value}), name) is None
+    assert "at" in parse({name: value}).access_token
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, "é", "a\nb", 7])
+def test_a_malformed_id_token_is_refused(value):
+    """OIDC Core §3.1.3.7: it cannot be checked, now or later."""
+    with pytest.raises(TokenRejected) as caught:
+        parse({"id_token": value})
+
+    assert {"token": "id_token", "reason": "malformed"} == caught.value.members
 
 
 @pytest.mark.parametrize(
