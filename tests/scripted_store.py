@@ -152,6 +152,9 @@ class ScriptedStore:
     async def purge(self, *args: Any) -> Any:
         return await self._do("purge", *args)
 
+    async def count(self, *args: Any) -> Any:
+        return await self._do("count", *args)
+
     async def changes(self) -> AsyncIterator[Change | Lost | Restored]:
         async for event in self.inner.changes():
             if not (self._deaf and isinstance(event, Change)):

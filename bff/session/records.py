@@ -152,3 +152,7 @@ class Store(SessionStore, Coordination, Protocol):
     async def purge(self, now: float, limit: int = 1000) -> int:
         """Remove what is past its end (records, ended ones, names, leases); the number removed."""
         ...
+
+    async def count(self, now: float) -> int:
+        """Return how many records live. Cheap enough to be asked every few seconds, a million sessions or not."""
+        ...

@@ -432,6 +432,32 @@ async def test_find_follows_a_changed_subject(store: Store) -> None:
     assert [moved] == await store.find(now=NOW, handle="new")
 
 
+# ── counting ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_only_live_sessions_are_counted(workers: Workers) -> None:
+    """Neither what has ended nor what is past one of its ends, purged or not, by the caller's clock."""
+    one, two = workers.one, workers.two
+    assert 0 == await one.count(NOW)
+    for number in range(20):
+        await one.create(build_record(number))
+    await one.create(build_record(20, idle_expires_at=NOW + 10))
+    await one.create(build_record(21, expires_at=NOW + 20))
+
+    assert 22 == await two.count(NOW)
+    await two.end(build_record(0).key, "logout", NOW, keep_sealed=True)
+    await two.end(build_record(1).key, "logout", NOW, keep_sealed=False)
+    assert 20 == await one.count(NOW + 9.9)
+    assert 19 == await one.count(NOW + 10)
+    assert 18 == await one.count(NOW + 20)
+    await one.touch(build_record(2).key, NOW + 9000)
+    await one.replace(build_record(3, idle_expires_at=NOW + 9000), 1)
+    assert 2 == await two.count(NOW + 8000)
+    await one.purge(NOW + 8000)
+    assert 2 == await one.count(NOW + 8000)
+    assert 0 == await two.count(NOW + 50_000)
+
+
 # ── leases ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -129,6 +129,10 @@ class StoreModel(RuleBasedStateMachine):
             left = Ended(key, "logout", self.now, record.sealed if keep_sealed else None)
             self.ended[key] = left, record.expires_at
 
+    @rule()
+    def count_the_living(self) -> None:
+        assert sum(self.alive(key) is not None for key in self.live) == self.call("count", self.now)
+
     @rule(
         subjects=st.lists(FEW, max_size=2),
         sids=st.lists(FEW, max_size=2),

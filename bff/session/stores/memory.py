@@ -99,6 +99,7 @@ class MemoryStore:
         self._leases: Table[Lease] = Table(limit, lambda lease: lease.until)
         self._names: Table[Name] = Table(limit, lambda name: name.until)
         self._fence = 0
+        self._live = 0  # records that have not ended; those past their end count until they are swept
         self._index: defaultdict[Criterion, set[bytes]] = defaultdict(set)
         self._feed = Feed()
         self._feed.restore()
@@ -121,6 +122,11 @@ class MemoryStore:
         removed += len(self._leases.sweep(now, limit - removed))
         removed += len(self._names.sweep(now, limit - removed))
         return removed
+
+    async def count(self, now: float) -> int:
+        """Sweep, so that what is left lives."""
+        self._sweep_sessions(now, len(self._sessions.rows))
+        return self._live
 
     # ── records ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,10 +256,12 @@ class MemoryStore:
         return len(removed)
 
     def _enter(self, record: StoredSession) -> None:
+        self._live += 1
         for criterion in _criteria(record):
             self._index[criterion].add(record.key)
 
     def _strike(self, record: StoredSession) -> None:
+        self._live -= 1
         for criterion in _criteria(record):
             self._index[criterion].discard(record.key)
             if not self._index[criterion]:

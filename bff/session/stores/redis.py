@@ -20,6 +20,7 @@ from bff.session.stores.redis_watch import RedisWatch, build_message
 
 CONNECTIONS = 32  # at most, for each store; one of them is the watch's
 PAGE = 100  # records read in one round trip
+LATE = 10_000  # records past their end that a count looks for: more than purges let come together
 
 
 class RedisStore:
@@ -96,6 +97,17 @@ class RedisStore:
                 hashes = [self._key("s", key) for key in keys]
                 removed += await self._purge([self._all, self._ends, *hashes], [now, *keys])
         return removed
+
+    async def count(self, now: float) -> int:
+        """Count what has not ended, less what is past its end and still waits for the purge."""
+        async with self._bounded():
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.zcard(self._all)
+                pipe.zrangebyscore(self._ends, "-inf", now, 0, LATE)
+                number, late = await pipe.execute()
+            # What waits may also be what is left of ended ones, which the first number does not hold.
+            scores = await self._client.zmscore(self._all, late) if late else []
+        return int(number) - sum(score is not None for score in scores)
 
     # ── records ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -67,6 +67,13 @@ SCHEMA = (
 )
 
 
+# Added to files of this version as well: a release that does not know it keeps it up to date all the same.
+LIVE_BY_END = """
+    CREATE INDEX IF NOT EXISTS live_sessions_by_end ON sessions (min(idle_expires_at, expires_at))
+    WHERE ended_at IS NULL
+"""
+
+
 class SchemaTooNew(sqlite3.DatabaseError):
     """A newer release wrote this file."""
 
@@ -103,12 +110,14 @@ async def _prepare(connection: aiosqlite.Connection) -> None:
     await connection.execute_fetchall("PRAGMA synchronous = FULL")
     await connection.execute_fetchall("PRAGMA trusted_schema = OFF")
     if await _schema_version(connection) == SCHEMA_VERSION:
+        await connection.execute_fetchall(LIVE_BY_END)
         return
     await connection.execute_fetchall("BEGIN IMMEDIATE")
     try:
         if await _schema_version(connection) == 0:
             for statement in SCHEMA:
                 await connection.execute_fetchall(statement)
+            await connection.execute_fetchall(LIVE_BY_END)
     except BaseException:
         await connection.rollback()
         raise
