@@ -40,6 +40,7 @@ _USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 PrincipalNow = Callable[[Principal, float], Principal]
+OriginCheck = Callable[..., None]  # takes what `check_same_origin` takes, and raises what that raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +86,12 @@ class ApiProxy:
         request_id = new_request_id()
         decided = False
         try:
-            if scope["method"] in _NEVER_FORWARDED or not scope["method"].isupper():
+            method = scope["method"]
+            if method in _NEVER_FORWARDED or not method.isupper():
                 raise MethodNotAllowed(allow=_USUAL)
-            check_target(scope["raw_path"])
-            check_query(scope["query_string"])
-            head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
-            address = self._front.check_peer(scope["client"], head)
-            self._check_origin(route, scope["method"], head)
-            check_size(head, route.max_body_size)
-            live = await self._session(route, head)
-            authorization = await self._authorization(route, live)
-            if not route.policy.is_open:
-                facts = RequestFacts(scope["method"], rest, self._clock(), address, _scope(live))
-                self._authorize(route, facts, live, request_id)
+            call = await self.admit(scope, method, route, rest, request_id, check_same_origin)
             decided = True
-            await self._forward(scope, receive, send, Call(route, rest, head, address, authorization, request_id))
+            await self._forward(scope, receive, send, call)
         except BffError as error:
             await self._refuse(send, error, request_id)
         except Exception as error:  # a mistake of ours: told, and answered if nothing has been answered yet
@@ -108,10 +100,15 @@ class ApiProxy:
                 raise
             await self._refuse(send, BffError(), request_id)
 
-    # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def _check_origin(self, route: Route, method: str, head: RequestHead) -> None:
-        check_same_origin(
+    async def admit(
+        self, scope: Scope, method: str, route: Route, rest: str, request_id: str, check_origin: OriginCheck
+    ) -> Call:
+        """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
+        check_target(scope["raw_path"])
+        check_query(scope["query_string"])
+        head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
+        address = self._front.check_peer(scope["client"], head)
+        check_origin(
             mode=route.csrf,
             method=method,
             own_origin=self._own_origin,
@@ -119,6 +116,26 @@ class ApiProxy:
             sec_fetch_site=head.sec_fetch_site,
             has_header=head.csrf,
         )
+        check_size(head, route.max_body_size)
+        live = await self._session(route, head)
+        authorization = await self._authorization(route, live)
+        if not route.policy.is_open:
+            facts = RequestFacts(method, rest, self._clock(), address, _scope(live))
+            self._authorize(route, facts, live, request_id)
+        return Call(route, rest, head, address, authorization, request_id, method, live)
+
+    def allows(self, call: Call) -> bool:
+        """Decide anew on a call that stays open, for its user's roles or claims have changed."""
+        if call.route.policy.is_open:
+            return True
+        facts = RequestFacts(call.method, call.rest, self._clock(), call.address, _scope(call.live))
+        try:
+            self._authorize(call.route, facts, call.live, call.request_id)
+        except BffError:
+            return False
+        return True
+
+    # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _session(self, route: Route, head: RequestHead) -> LiveSession | None:
         cookie = read_cookie(head.cookies, self._cookie_name) if head.cookies else None
@@ -153,9 +170,7 @@ class ApiProxy:
         return live.authorization
 
     def _authorize(self, route: Route, facts: RequestFacts, live: LiveSession | None, request_id: str) -> None:
-        principal = live.principal if live is not None else None
-        if principal is not None and self._principal_now is not None:
-            principal = self._principal_now(principal, facts.now)
+        principal = self._principal(live, facts.now)
         decision = decide(route.policy, facts, principal)
         if isinstance(decision, Allow):
             return
@@ -179,6 +194,11 @@ class ApiProxy:
         if principal is None and route.sends_token:
             raise SessionRequired
         raise AccessDenied(reason=decision.reason)
+
+    def _principal(self, live: LiveSession | None, now: float) -> Principal | None:
+        if live is None or self._principal_now is None:
+            return live.principal if live is not None else None
+        return self._principal_now(live.principal, now)
 
     async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
         status, headers, body = build_problem_response(error, request_id)

@@ -14,6 +14,7 @@ from bff.proxy.forwarded import Forwarding, trace_header
 from bff.proxy.head import RequestHead
 from bff.proxy.routes import Route
 from bff.proxy.upstream import Body, Upstream, UpstreamResponse
+from bff.session.live import LiveSession
 
 
 class Call(NamedTuple):
@@ -25,6 +26,8 @@ class Call(NamedTuple):
     address: str
     authorization: str | None
     request_id: str
+    method: str = "GET"
+    live: LiveSession | None = None  # whose session it is, where the route asks for one
 
 
 class Forwarder:
