@@ -210,6 +210,30 @@ class SessionStoreUnavailable(BffError):
         super().__init__(detail, retry_after=retry_after)
 
 
+class AuditUnavailable(BffError):
+    """The audit log cannot be written (and the configuration says to do nothing that it cannot tell), or read."""
+
+    code = "audit_unavailable"
+    status = 503
+    title = "The audit log does not work right now"
+    default_detail = "What happens here has to be recorded, and cannot be at the moment. Try again shortly."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
+class AuditNotSearchable(BffError):
+    """Audit lines go to standard output, which cannot be read back."""
+
+    code = "audit_not_searchable"
+    status = 501
+    title = "The audit log cannot be searched here"
+    default_detail = (
+        "Audit lines go to standard output: search them where that is collected, or set audit.sink to a file or to "
+        "the session store."
+    )
+
+
 class IssuerUnavailable(BffError):
     """The OpenID provider does not answer, or not in its right mind."""
 
