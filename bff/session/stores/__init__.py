@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from bff.session.documents import Documents, KeepsDocuments
 from bff.session.records import Store
 from bff.session.stores.memory import MemoryStore
+from bff.session.stores.memory_documents import MemoryDocuments
 from bff.session.stores.sqlite import SqliteStore
 
 FORMS = "memory:, sqlite:///file.db, sqlite:////absolute/file.db, redis://, rediss:// or unix:///path/to/socket"
@@ -42,6 +44,11 @@ def open_store(url: str, *, timeout: float = 2.0) -> Store:
             return _open_redis(url, timeout)
         case scheme:
             raise ValueError(f"no session store is called {scheme!r}: expected {FORMS}")
+
+
+def documents_of(store: Store) -> Documents:
+    """Return where this store keeps documents. One that keeps none has them in this process's memory."""
+    return store.documents if isinstance(store, KeepsDocuments) else MemoryDocuments()
 
 
 def _parse_path(url: str) -> Path:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, is_live, unavailable
+from bff.session.stores.memory_documents import MemoryDocuments
 
 Row = TypeVar("Row")
 Criterion = tuple[str, bytes | str]  # a field by which sessions are found, and its value
@@ -103,6 +104,7 @@ class MemoryStore:
         self._index: defaultdict[Criterion, set[bytes]] = defaultdict(set)
         self._feed = Feed()
         self._feed.restore()
+        self.documents = MemoryDocuments(limit=limit)
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,6 +123,7 @@ class MemoryStore:
         removed = self._sweep_sessions(now, limit)
         removed += len(self._leases.sweep(now, limit - removed))
         removed += len(self._names.sweep(now, limit - removed))
+        removed += await self.documents.purge(now, limit - removed)
         return removed
 
     async def count(self, now: float) -> int:

@@ -49,13 +49,12 @@ class MemoryDocuments:
                 insort(shelf.keys, document.key)
                 self._count += 1
             shelf.documents[document.key] = document
-            heapq.heappush(self._ends, (document.expires_at, collection, document.key))
+            if current is None or document.expires_at < current.expires_at:
+                heapq.heappush(self._ends, (document.expires_at, collection, document.key))
             written.add(document.key)
         return written
 
-    async def page(
-        self, collection: str, now: float, *, after: bytes = b"", limit: int = 100
-    ) -> list[Document]:
+    async def page(self, collection: str, now: float, *, after: bytes = b"", limit: int = 100) -> list[Document]:
         """Return what follows `after`."""
         shelf = self._shelf(collection)
         found: list[Document] = []
@@ -86,7 +85,11 @@ class MemoryDocuments:
             _, collection, key = heapq.heappop(self._ends)
             shelf = self._shelf(collection)
             document = shelf.documents.get(key)
-            if document is not None and document.expires_at <= now:  # else it was prolonged, and has a later entry
+            if document is None:
+                continue
+            if document.expires_at > now:
+                heapq.heappush(self._ends, (document.expires_at, collection, key))
+            else:
                 del shelf.documents[key]
                 del shelf.keys[bisect_right(shelf.keys, key) - 1]
                 self._count -= 1

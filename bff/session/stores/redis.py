@@ -15,6 +15,7 @@ from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, unavailable
+from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
 from bff.session.stores.redis_watch import RedisWatch, build_message
 
@@ -62,6 +63,7 @@ class RedisStore:
         self._acquire = client.register_script(scripts.ACQUIRE)
         self._release = client.register_script(scripts.RELEASE)
         self._remember = client.register_script(scripts.REMEMBER)
+        self.documents = RedisDocuments(client, prefix, self._bounded)
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -96,7 +98,7 @@ class RedisStore:
                     break
                 hashes = [self._key("s", key) for key in keys]
                 removed += await self._purge([self._all, self._ends, *hashes], [now, *keys])
-        return removed
+        return removed + await self.documents.purge(now, limit - removed)
 
     async def count(self, now: float) -> int:
         """Count what has not ended, less what is past its end and still waits for the purge."""

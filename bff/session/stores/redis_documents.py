@@ -94,9 +94,7 @@ class RedisDocuments:
                 written.update(each.key for each, done in zip(batch, answers, strict=True) if done)
         return written
 
-    async def page(
-        self, collection: str, now: float, *, after: bytes = b"", limit: int = 100
-    ) -> list[Document]:
+    async def page(self, collection: str, now: float, *, after: bytes = b"", limit: int = 100) -> list[Document]:
         """Return what follows `after`."""
         found: list[Document] = []
         async with self._bounded():
@@ -133,9 +131,9 @@ class RedisDocuments:
 
     async def _write_one(self, collection: str, document: Document, now: float) -> bool:
         lives_for = max(1, int((document.expires_at - now + GRACE) * 1000))
-        arguments = [document.key, document.version, now, lives_for]
-        values = [document.sealed, document.updated_at, document.expires_at]
-        return bool(await self._write(self._keys(collection, document.key), [*arguments, *values]))
+        arguments: list[bytes | int | float] = [document.key, document.version, now, lives_for]
+        arguments += (document.sealed, document.updated_at, document.expires_at)
+        return bool(await self._write(self._keys(collection, document.key), arguments))
 
     async def _enter(self, shards: set[str]) -> None:
         """Have the purge know of these shards, before anything lies in them."""

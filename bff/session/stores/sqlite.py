@@ -7,6 +7,7 @@ from pathlib import Path
 from bff.session.records import Ended, StoredSession
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import is_live
+from bff.session.stores.sqlite_documents import SqliteDocuments
 from bff.session.stores.sqlite_link import Row, SqliteLink, Value
 from bff.session.stores.sqlite_schema import ENDS_AT
 from bff.session.stores.sqlite_watch import SqliteWatch
@@ -97,6 +98,7 @@ class SqliteStore:
         self._link = SqliteLink(path, timeout)
         self._feed = Feed()
         self._watch = SqliteWatch(SqliteLink(path, timeout), self._feed)
+        self.documents = SqliteDocuments(SqliteLink(path, timeout))
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,6 +110,7 @@ class SqliteStore:
         """End the watch and close both connections."""
         self._feed.close()
         await self._watch.stop()
+        await self.documents.close()
         await self._link.close()
 
     async def ping(self) -> None:
@@ -119,7 +122,7 @@ class SqliteStore:
         removed = 0
         for statement in PURGES:
             removed += len(await self._link.run(statement, (now, limit - removed)))
-        return removed
+        return removed + await self.documents.purge(now, limit - removed)
 
     async def count(self, now: float) -> int:
         """Count the live records."""

@@ -82,9 +82,7 @@ class SqliteDocuments:
             written.update(row[0] for row in rows)
         return written
 
-    async def page(
-        self, collection: str, now: float, *, after: bytes = b"", limit: int = 100
-    ) -> list[Document]:
+    async def page(self, collection: str, now: float, *, after: bytes = b"", limit: int = 100) -> list[Document]:
         """Return what follows `after`."""
         return [Document(*row) for row in await self._run(PAGE, (collection, after, now, max(limit, 0)))]
 
