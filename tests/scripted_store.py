@@ -42,6 +42,7 @@ class ScriptedStore:
 
     def __init__(self, inner: MemoryStore) -> None:
         self.inner = inner
+        self.tally = inner.tally
         self.calls: list[str] = []
         self.down = False
         self._steps: dict[str, deque[Gate | Fault]] = defaultdict(deque)

@@ -8,7 +8,9 @@ from bff.session.documents import Documents, KeepsDocuments
 from bff.session.records import Store
 from bff.session.stores.memory import MemoryStore
 from bff.session.stores.memory_documents import MemoryDocuments
+from bff.session.stores.memory_tally import MemoryTally
 from bff.session.stores.sqlite import SqliteStore
+from bff.session.tally import KeepsTally, Tally
 
 FORMS = "memory:, sqlite:///file.db, sqlite:////absolute/file.db, redis://, rediss:// or unix:///path/to/socket"
 
@@ -49,6 +51,11 @@ def open_store(url: str, *, timeout: float = 2.0) -> Store:
 def documents_of(store: Store) -> Documents:
     """Return where this store keeps documents. One that keeps none has them in this process's memory."""
     return store.documents if isinstance(store, KeepsDocuments) else MemoryDocuments()
+
+
+def tally_of(store: Store) -> Tally:
+    """Return where this store keeps its tally. One that keeps none has it in this process's memory."""
+    return store.tally if isinstance(store, KeepsTally) else MemoryTally()
 
 
 def _parse_path(url: str) -> Path:

@@ -10,6 +10,7 @@ from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, is_live, unavailable
 from bff.session.stores.memory_documents import MemoryDocuments
+from bff.session.stores.memory_tally import MemoryTally
 
 Row = TypeVar("Row")
 Criterion = tuple[str, bytes | str]  # a field by which sessions are found, and its value
@@ -105,6 +106,7 @@ class MemoryStore:
         self._feed = Feed()
         self._feed.restore()
         self.documents = MemoryDocuments(limit=limit)
+        self.tally = MemoryTally()
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,7 @@ from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, unavailable
 from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
+from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
 
 CONNECTIONS = 32  # at most, for each store; one of them is the watch's
@@ -64,6 +65,7 @@ class RedisStore:
         self._release = client.register_script(scripts.RELEASE)
         self._remember = client.register_script(scripts.REMEMBER)
         self.documents = RedisDocuments(client, prefix, self._bounded)
+        self.tally = RedisTally(client, prefix, self._bounded)
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from bff.session.stores.lifetime import is_live
 from bff.session.stores.sqlite_documents import SqliteDocuments
 from bff.session.stores.sqlite_link import Row, SqliteLink, Value
 from bff.session.stores.sqlite_schema import ENDS_AT
+from bff.session.stores.sqlite_tally import SqliteTally
 from bff.session.stores.sqlite_watch import SqliteWatch
 
 COLUMNS = (
@@ -99,6 +100,7 @@ class SqliteStore:
         self._feed = Feed()
         self._watch = SqliteWatch(SqliteLink(path, timeout), self._feed)
         self.documents = SqliteDocuments(SqliteLink(path, timeout))
+        self.tally = SqliteTally(SqliteLink(path, timeout))
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,6 +113,7 @@ class SqliteStore:
         self._feed.close()
         await self._watch.stop()
         await self.documents.close()
+        await self.tally.close()
         await self._link.close()
 
     async def ping(self) -> None:
