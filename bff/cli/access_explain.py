@@ -9,8 +9,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from bff.access.explain import build_explanation
-from bff.access.question import Answer, Question
+from bff.access.question import Question
+from bff.access.telling import build_answer, tell
 from bff.cli.access_advice import load_advisor, read_claim
 from bff.cli.configuration import config_option, load_or_exit
 from bff.config import Settings
@@ -66,37 +66,7 @@ def explain_command(
     if as_json:
         click.echo(json.dumps(build_answer(question, answer), indent=2, ensure_ascii=False))
     else:
-        _print(question, answer)
-
-
-def build_answer(question: Question, answer: Answer) -> dict[str, object]:
-    """Return the answer as plain data."""
-    explanation = answer.explanation
-    return {
-        "method": question.method,
-        "path": question.path,
-        "subject": question.subject,
-        "roles": sorted(answer.roles),
-        "origins": [{"role": origin.role, "from": str(origin)} for origin in answer.origins],
-        **(build_explanation(explanation) if explanation is not None else {"route": None, "decision": "no_route"}),
-    }
-
-
-def _print(question: Question, answer: Answer) -> None:
-    explanation = answer.explanation
-    click.echo(f"{question.method} {question.path}")
-    if explanation is None:
-        click.echo("  no [[api]] route fits this path: 404")
-        return
-    click.echo(f"  route   {explanation.route}")
-    click.echo(f"  roles   {', '.join(sorted(answer.roles)) or 'none'}")
-    for origin in answer.origins:
-        click.echo(f"          {origin.role}: {origin}")
-    for trace in explanation.rules:
-        click.echo(f"  rule    {trace}")
-    click.echo(f"  result  {explanation.verdict}")
-    for needed in explanation.needed:
-        click.echo(f"  needed  {needed}")
+        click.echo(tell(question, answer))
 
 
 def _moment(text: str) -> float:

@@ -12,6 +12,7 @@ from bff.oidc.attempt import LoginAttempt, check_callback, new_attempt, parse_ca
 from bff.oidc.grant import Grant
 from bff.oidc.relying_party import RelyingParty
 from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
+from bff.session.ending import LOGGED_OUT, REVOKED_BEFORE
 from bff.session.live import LiveSession
 from bff.session.principal import Principal
 from bff.session.records import Store
@@ -155,8 +156,8 @@ class Login:
         except Exception:
             self._revocations.later(grant.tokens, None)  # nobody will ever use them
             raise
-        # Only now: either a back-channel logout finds the session, or we find the logout.
-        if await self._was_logged_out(grant, principal):
+        # Only now: either a back-channel logout or a revocation finds the session, or we find them.
+        if await self._was_logged_out(grant, principal) or await self._was_revoked(live):
             await self._sessions.end(live, "backchannel_logout", now)
             raise CallbackRejected("logged_out_meanwhile")
         if pending.replaces is not None:
@@ -172,10 +173,15 @@ class Login:
         if isinstance(sid := grant.claims.get("sid"), str):
             names += self._vault.issuer_sid_hashes(principal.issuer, sid)
         for name in names:
-            logged_out_at = await self._store.recall(b"logged-out:" + name, now)
+            logged_out_at = await self._store.recall(LOGGED_OUT + name, now)
             if logged_out_at is not None and issued_at <= logged_out_at:
                 return True
         return False
+
+    async def _was_revoked(self, live: LiveSession) -> bool:
+        """Whether an operator ended everything that began before some moment, and this began before it."""
+        revoked_before = await self._store.recall(REVOKED_BEFORE, self._clock())
+        return revoked_before is not None and live.session.created_at < revoked_before
 
     async def _current(self, cookies: Sequence[bytes]) -> bytes | None:
         """The store key of the session that the browser has now, if it is alive."""

@@ -11,6 +11,7 @@ from bff.events import Emit
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.return_to import parse_return_to
 from bff.oidc.relying_party import RelyingParty
+from bff.session.ending import LOGGED_OUT, REMEMBER
 from bff.session.live import LiveSession
 from bff.session.login import Redirect
 from bff.session.records import Ended, Store
@@ -20,7 +21,6 @@ from bff.session.vault import Vault
 
 _CONTINUE_FOR = 60  # seconds in which a page may follow the URL that POST gave it
 _PURPOSE = b"logout-continuation"
-_REMEMBER = 600.0  # seconds for which a back-channel logout stops a login that was under way
 _PAGE = 200
 _SLACK = 5.0  # seconds between the issuer's clock and ours
 
@@ -121,7 +121,7 @@ class Logout:
         sids = self._vault.issuer_sid_hashes(notice.issuer, notice.sid) if notice.sid is not None else []
         # First what a login under way must see, then the sessions: no order of events leaves one alive.
         for name in sids or subjects:
-            await self._store.remember(b"logged-out:" + name, now, now + _REMEMBER, notice.iat)
+            await self._store.remember(LOGGED_OUT + name, now, now + REMEMBER, notice.iat)
         ended = 0
         after = b""
         while True:
@@ -140,7 +140,7 @@ class Logout:
             if len(page) < _PAGE:
                 break
         # Only now: had the store failed half-way, the issuer's next try would have to do the rest.
-        await self._store.remember(jti, now, max(notice.exp, now) + _REMEMBER)
+        await self._store.remember(jti, now, max(notice.exp, now) + REMEMBER)
         return ended
 
     async def _end(self, live: LiveSession, *, keep_sealed: bool = False) -> None:

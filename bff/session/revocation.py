@@ -23,9 +23,10 @@ class Revocations:
 
     def later(self, tokens: TokenSet, handle: str | None) -> None:
         """Begin to revoke; `handle` names the session in events, None where none came of the tokens."""
-        self._background.start(self._run(tokens, handle), "revoke-tokens")
+        self._background.start(self.revoke(tokens, handle), "revoke-tokens")
 
-    async def _run(self, tokens: TokenSet, handle: str | None) -> None:
+    async def revoke(self, tokens: TokenSet, handle: str | None) -> None:
+        """Revoke, and try again for a while when the issuer does not answer."""
         for delay in (*_DELAYS, None):
             try:
                 await self._revoke(tokens)

@@ -12,6 +12,7 @@ from bff.events import Emit
 from bff.oidc.grant import Grant
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
+from bff.session.leftovers import Leftovers
 from bff.session.live import LiveSession, News
 from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
@@ -78,6 +79,7 @@ class Sessions:
         self._clock = clock
         self._emit = emit
         self._envelope = Envelope(vault.ring, COOKIE_PURPOSE)
+        self.leftovers = Leftovers(store, vault, revocations, clock)
         # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
         self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
@@ -102,7 +104,7 @@ class Sessions:
             case None:
                 return Gone("expired")
             case Ended():
-                self._revoke_leftover(record, ticket, now)
+                self._revoke_leftover(record, ticket)
                 return Gone(record.reason)
             case StoredSession():
                 live = self._adopt(record, ticket, now, believed=believed)
@@ -272,19 +274,10 @@ class Sessions:
             raise
 
     async def _after_end(self, live: LiveSession) -> None:
-        now = self._clock()
-        record = await self._store.load(live.key, now)
+        record = await self._store.load(live.key, self._clock())
         if isinstance(record, Ended):
-            self._revoke_leftover(record, live.ticket, now)
+            self._revoke_leftover(record, live.ticket)
 
-    def _revoke_leftover(self, record: Ended, ticket: Ticket, now: float) -> None:
+    def _revoke_leftover(self, record: Ended, ticket: Ticket) -> None:
         if record.sealed is not None:
-            self._background.start(self._revoke_once(record.key, record.sealed, ticket, now), "revoke-leftover")
-
-    async def _revoke_once(self, key: bytes, sealed: bytes, ticket: Ticket, now: float) -> None:
-        try:
-            session = self._vault.open(key, sealed, ticket)
-        except CannotOpenError:
-            return
-        if await self._store.remember(b"revoked:" + key, now, session.expires_at):
-            self._revocations.later(session.tokens, session.handle)
+            self._background.start(self.leftovers.revoke(record.key, record.sealed, ticket), "revoke-leftover")

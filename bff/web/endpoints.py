@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from litestar import Request, Router, asgi, get, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.exceptions import InternalServerException
 from litestar.response.base import ASGIResponse
@@ -36,6 +37,7 @@ from bff.web.events import EventStream
 from bff.web.navigation import check_navigation
 
 AnyRequest = Request[Any, Any, State]
+AnyConnection = ASGIConnection[Any, Any, Any, State]
 _MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
 _FORM_TIME = 10.0  # seconds for it to arrive: anybody may begin to send one
 
@@ -123,11 +125,14 @@ class Endpoints:
 
     def read(self, request: AnyRequest) -> RequestHead:
         """Read the headers within the limits, and hold the request to our host."""
+        return self.read_with_address(request)[0]
+
+    def read_with_address(self, request: AnyConnection) -> tuple[RequestHead, str]:
+        """Do the same, and tell the browser's address."""
         head = read_head(
             list(request.scope["headers"]), max_headers=self.max_headers, max_size=self.max_header_size
         )
-        self.front.check_peer(request.scope["client"], head)
-        return head
+        return head, self.front.check_peer(request.scope["client"], head)
 
     def check_script(self, head: RequestHead, method: str, *, mode: str = "header") -> None:
         """Hold a call to our own pages' script."""
@@ -157,7 +162,7 @@ class Endpoints:
         """Say who is signed in; renew what is due, so that this answer and the API's agree."""
         live = await self.signed_in(head)
         now = self.clock()
-        await self._ensure_usable(live, now)
+        await self.ensure_usable(live, now)
         if slide:
             self.sessions.slide(live, now)
         cookie = read_cookie(head.cookies, self.cookie.name)
@@ -167,7 +172,8 @@ class Endpoints:
             200, build_user(live, self.user_claims, self.prefix, now, self.principal_now), cookies=cookies
         )
 
-    async def _ensure_usable(self, live: LiveSession, now: float) -> None:
+    async def ensure_usable(self, live: LiveSession, now: float) -> None:
+        """Renew what is due. Raises `SessionExpired`, `IssuerUnavailable` or `SessionStoreUnavailable`."""
         match live.freshness(now):
             case Freshness.FRESH:
                 return

@@ -1,0 +1,57 @@
+"""Who acts, and the audit line that each act leaves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from litestar import Request
+from litestar.datastructures import State
+
+from bff.events import Emit
+
+Kind = Literal["session", "token"]
+STATE_KEY = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Somebody who was let in.
+
+    Attributes:
+        name: the subject of a session; `token` for whoever holds the token.
+        kind: how they proved it.
+        address: theirs, as far as it can be believed.
+        request_id: of the call, for the logs.
+        emit: where acts are told.
+        claims: of a session's user, those that pages may know.
+    """
+
+    name: str
+    kind: Kind
+    address: str
+    request_id: str
+    emit: Emit
+    claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def acted(self, act: str, target: str = "", outcome: str = "done", **fields: object) -> None:
+        """Tell the audit log of an act or of a look at personal data; `target` names whom or what it was about."""
+        self.emit(
+            "admin.act",
+            {
+                "operator": self.name,
+                "kind": self.kind,
+                "act": act,
+                "target": target,
+                "outcome": outcome,
+                "address": self.address,
+                "request_id": self.request_id,
+                **fields,
+            },
+        )
+
+
+def provide_operator(request: Request[Any, Any, State]) -> Operator:
+    """Return the operator whom the guard let in."""
+    operator: Operator = request.state[STATE_KEY]
+    return operator
