@@ -79,7 +79,7 @@ class ScriptedStore:
         for gate in self._gates:
             gate.open()
 
-    def count(self, name: str) -> int:
+    def times(self, name: str) -> int:
         """Return how often a method was called."""
         return self.calls.count(name)
 

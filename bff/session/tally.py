@@ -13,7 +13,13 @@ KEPT_FOR: Mapping[int, int] = {60: 2 * 3600, 900: 2 * 86_400, 7200: 8 * 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One number's place. `start` is in epoch seconds, a multiple of `width`, which is one of `KEPT_FOR`."""
+    """One number's place.
+
+    Attributes:
+        width: seconds, one of `KEPT_FOR`.
+        start: epoch seconds, a multiple of `width`.
+        name: of what is counted; any text without NUL.
+    """
 
     width: int
     start: int
@@ -30,7 +36,7 @@ def start_of(width: int, now: float) -> int:
 
 
 class Tally(Protocol):
-    """Numbers in slots; times are epoch seconds. Every method raises `SessionStoreUnavailable`, and nothing else."""
+    """Numbers in slots; times are epoch seconds. Raises `SessionStoreUnavailable`, and nothing else."""
 
     async def add(self, counts: Mapping[Slot, int], now: float) -> None:
         """Add to what is there, whoever put it there. After a fault some of it may have been added."""

@@ -114,10 +114,10 @@ async def test_warm_session_dies_everywhere_with_its_logout(two_workers):
     cookie = browser.cookies[COOKIE]
     for worker in (0, 1):
         await browser.at(worker).get("/api/tasks")
-    reads = world.store.count("load")
+    reads = world.store.times("load")
     for worker in (0, 1):
         assert 200 == (await browser.at(worker).get("/api/tasks")).status
-    assert reads == world.store.count("load")
+    assert reads == world.store.times("load")
 
     await browser.at(1).post("/bff/logout")
     await settle()

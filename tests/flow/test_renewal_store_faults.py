@@ -60,7 +60,7 @@ async def test_rotated_token_outlives_a_store_that_goes_away_while_the_issuer_an
     await eventually(lambda: 1 == world.refreshes())
     world.store.down = True
     held.set()
-    await eventually(lambda: 5 < world.store.count("replace"))
+    await eventually(lambda: 5 < world.store.times("replace"))
     world.clock.advance(120)
     assert (503, "session_store_unavailable") == await _status(browser, "/api/tasks")
 
@@ -189,7 +189,7 @@ async def test_session_that_reaches_its_end_during_an_outage_is_given_up(world, 
     await eventually(lambda: 1 == world.refreshes())
     world.store.down = True
     held.set()
-    await eventually(lambda: 2 < world.store.count("replace"))
+    await eventually(lambda: 2 < world.store.times("replace"))
 
     world.clock.now = NOW + 12 * 3600
     await eventually(lambda: {} == world.bffs[0].renewer._running)

@@ -13,10 +13,10 @@ EXPIRED, DUE = 296, 250
 
 async def reads(world, browser, requests=1):
     """Make requests and return how often the store was read for them."""
-    before = world.store.count("load")
+    before = world.store.times("load")
     for _ in range(requests):
         assert 200 == (await browser.get("/api/tasks")).status
-    return world.store.count("load") - before
+    return world.store.times("load") - before
 
 
 async def test_warm_session_needs_no_store(world):
@@ -96,7 +96,7 @@ async def test_uses_are_written_once_a_minute_even_while_pushes_are_lost(world):
         await browser.get("/api/tasks")
     await settle()
 
-    assert 1 == world.store.count("touch")
+    assert 1 == world.store.times("touch")
 
 
 async def test_back_off_holds_even_while_pushes_are_lost(world):
@@ -241,7 +241,7 @@ async def test_pushes_about_unknown_sessions_cost_nothing(world):
         world.store.inner._feed.publish(Change(ChangeKind.REPLACED, number.to_bytes(32, "big"), 2))
     await settle()
 
-    assert (before, 0) == (len(asyncio.all_tasks()), world.store.count("load"))
+    assert (before, 0) == (len(asyncio.all_tasks()), world.store.times("load"))
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "A" * 5000, "AA.BB.CC", "\x80\x81"])
@@ -256,4 +256,4 @@ async def test_cookie_that_cannot_be_read_costs_no_store(world, cookie):
     assert [
         f"{COOKIE}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; Secure; HttpOnly; SameSite=Strict"
     ] == (answer.set_cookies)
-    assert 0 == world.store.count("load")
+    assert 0 == world.store.times("load")

@@ -11,8 +11,8 @@ async def test_sessions_past_their_end_are_removed_by_the_worker_s_own_clock(mon
     monkeypatch.setattr(app, "_PURGE_EVERY", 0.002)
     async with World() as world:
         await world.browser().log_in()
-        purged = world.store.count("purge")
-        await eventually(lambda: world.store.count("purge") > purged + 1)
+        purged = world.store.times("purge")
+        await eventually(lambda: world.store.times("purge") > purged + 1)
         assert 1 == len(world.store.inner._sessions.rows)
 
         world.store.fail("purge")
@@ -66,12 +66,12 @@ async def test_ten_thousand_pushes_wake_only_whom_they_concern(world):
     browser = world.browser()
     await browser.log_in()
     await browser.get("/api/x")
-    reads = world.store.count("load")
+    reads = world.store.times("load")
     from bff.session.records import Change, ChangeKind
 
     for number in range(10_000):
         world.bffs[0].feed._hear(Change(ChangeKind.ENDED, number.to_bytes(32, "big")))
     await settle()
 
-    assert reads == world.store.count("load")
+    assert reads == world.store.times("load")
     assert 200 == (await browser.get("/api/x")).status
