@@ -1,9 +1,20 @@
 """From the settings to each room's own values. Only `app` uses it: no room knows the configuration."""
 
 from bff.access.configured import build_route_policy
-from bff.config.settings import ApiSettings, Csrf, OnViolation, Settings, TokenKind
+from bff.config.settings import (
+    ApiSettings,
+    CorsSettings,
+    Csrf,
+    OnViolation,
+    RequestHeaderSettings,
+    ResponseHeaderSettings,
+    Settings,
+    TokenKind,
+)
 from bff.oidc.client import Client
 from bff.oidc.rules import TokenRules
+from bff.proxy.cors import CrossOrigin
+from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
 from bff.proxy.routes import Route
 
 _DEV_SERVER = "spa"
@@ -65,6 +76,9 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
         forward_cookies=frozenset(name.encode("ascii") for name in api.forward_cookies),
         allow_set_cookie=api.allow_set_cookie,
         policy=build_route_policy(api),
+        request_rules=_build_request_rules(api.request_headers),
+        response_rules=_build_response_rules(api.response_headers),
+        cors=_build_cors(api.cors),
     )
 
 
@@ -82,4 +96,28 @@ def build_dev_server(settings: Settings) -> Route | None:
         connect_timeout=2.0,
         max_body_size=0,
         is_page=True,
+    )
+
+
+def _build_request_rules(headers: RequestHeaderSettings) -> RequestHeaderRules | None:
+    if not headers.set and not headers.remove:
+        return None
+    templates = {name: template.parts for name, template in headers.set.items()}
+    return RequestHeaderRules(templates, headers.remove)
+
+
+def _build_response_rules(headers: ResponseHeaderSettings) -> ResponseHeaderRules | None:
+    return ResponseHeaderRules(headers.set, headers.remove) if headers.set or headers.remove else None
+
+
+def _build_cors(cors: CorsSettings | None) -> CrossOrigin | None:
+    if cors is None:
+        return None
+    return CrossOrigin(
+        origins=cors.origins,
+        methods=cors.methods,
+        headers=cors.headers,
+        expose=cors.expose,
+        credentials=cors.credentials,
+        max_age=cors.max_age,
     )

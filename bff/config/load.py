@@ -11,6 +11,7 @@ from bff.config.access_rules import broken_access_rules
 from bff.config.assignments import check_assignments
 from bff.config.findings import ConfigError, Finding, Severity, has_errors
 from bff.config.reading import Reading
+from bff.config.request_rules import broken_request_rules
 from bff.config.rules import Problem, broken_rules
 from bff.config.secret_sources import SecretSources
 from bff.config.settings import Secret, Settings
@@ -60,7 +61,7 @@ def load_with_findings(
     reading = Reading(sources, SecretSources(environ, directory), findings)
     settings = reading.read()
     # Asked first and reported then: one broken rule does not hide another one about the same key.
-    broken_ones = [*broken_rules(settings), *broken_access_rules(settings)]
+    broken_ones = [*broken_rules(settings), *broken_access_rules(settings), *broken_request_rules(settings)]
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
     if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bff.config import addresses, choices, condition_readers, values
+from bff.config import addresses, choices, condition_readers, header_readers, values
 
 Reader = Callable[[object], object]
 
@@ -15,6 +15,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "count": values.read_count,
         "token": values.read_token,
         "header value": values.read_header_value,
+        "header template": header_readers.read_header_template,
         "network": values.read_network,
         "origin": addresses.read_origin,
         "issuer": addresses.read_issuer,

@@ -4,7 +4,6 @@ Durations are seconds, sizes are bytes, secrets are `Secret`. Nothing here reads
 The second half of an `Annotated` type names the reader in `bff.config.readers` that the loader uses for the key.
 """
 
-import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -12,95 +11,38 @@ from types import MappingProxyType
 from typing import Annotated
 
 from bff.config.conditions import ClaimTest, PathPattern, TimeWindow
+from bff.config.header_templates import HeaderTemplate
+from bff.config.value_types import (
+    AtRest,
+    Bytes,
+    ClientAuth,
+    Count,
+    Csrf,
+    Listen,
+    LogFormat,
+    OnViolation,
+    PositiveSeconds,
+    RoutePath,
+    SameSite,
+    Seconds,
+    Secret,
+    Token,
+    TokenKind,
+    UpstreamUrl,
+)
+
+__all__ = [
+    "AtRest",
+    "ClientAuth",
+    "Csrf",
+    "LogFormat",
+    "OnViolation",
+    "SameSite",
+    "Secret",
+    "TokenKind",
+]  # beside the settings themselves
 
 Network = IPv4Network | IPv6Network
-
-
-class Secret:
-    """A value that prints as `***`. `reveal()` is the only way to it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the secret itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
-
-
-class ClientAuth(enum.StrEnum):
-    """How the client authenticates at the token endpoint (OIDC Core §9)."""
-
-    BASIC = "client_secret_basic"
-    POST = "client_secret_post"
-    PRIVATE_KEY_JWT = "private_key_jwt"
-
-
-class SameSite(enum.StrEnum):
-    """The SameSite attribute of the session cookie."""
-
-    STRICT = "strict"
-    LAX = "lax"
-
-
-class TokenKind(enum.StrEnum):
-    """Which token a route puts on the upstream request."""
-
-    USER = "user"
-    USER_OPTIONAL = "user_optional"
-    NONE = "none"
-
-
-class Csrf(enum.StrEnum):
-    """How a route is defended against cross-site requests."""
-
-    HEADER = "header"
-    ORIGIN = "origin"
-    OFF = "off"
-
-
-class OnViolation(enum.StrEnum):
-    """What happens to a token that breaks a rule of `[tokens]`."""
-
-    REJECT = "reject"
-    WARN = "warn"
-
-
-class LogFormat(enum.StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class AtRest(enum.StrEnum):
-    """Which keys open a stored session record."""
-
-    COOKIE = "cookie"
-    SERVER = "server"
-
-
-Seconds = Annotated[float, "duration"]
-PositiveSeconds = Annotated[float, "positive duration"]
-Bytes = Annotated[int, "size"]
-Count = Annotated[int, "count"]
-Token = Annotated[str, "token"]
-Listen = Annotated[str, "listen address"]
-RoutePath = Annotated[str, "route path"]
-UpstreamUrl = Annotated[str, "upstream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +166,36 @@ class AllowSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestHeaderSettings:
+    """`request_headers` of `[[api]]`: what goes up, beside what bff sets itself."""
+
+    set: Mapping[str, Annotated[HeaderTemplate, "header template"]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    remove: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHeaderSettings:
+    """`response_headers` of `[[api]]`: what of an upstream's answer comes down."""
+
+    set: Mapping[str, Annotated[str, "header value"]] = field(default_factory=lambda: MappingProxyType({}))
+    remove: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CorsSettings:
+    """`cors` of `[[api]]`: other origins whose pages may call this route."""
+
+    origins: tuple[Annotated[str, "origin"], ...] = ()
+    methods: tuple[Annotated[str, "method"], ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    headers: tuple[Token, ...] = ("Content-Type",)  # that a page may send; X-CSRF always
+    expose: tuple[Token, ...] = ()  # of the answer, that a page may read
+    credentials: bool = False
+    max_age: Seconds = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """One `[[api]]` route."""
 
@@ -239,6 +211,9 @@ class ApiSettings:
     allow_set_cookie: bool = False
     allow: tuple[AllowSettings, ...] = ()
     policy: Annotated[str, "callable"] | None = None  # decides in place of `allow`
+    request_headers: RequestHeaderSettings = field(default_factory=RequestHeaderSettings)
+    response_headers: ResponseHeaderSettings = field(default_factory=ResponseHeaderSettings)
+    cors: CorsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)

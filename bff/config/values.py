@@ -185,6 +185,11 @@ def read_token(value: object) -> str:
     return text
 
 
+def is_token(text: str) -> bool:
+    """Whether this is a token of HTTP (RFC 9110 §5.6.2)."""
+    return _TOKEN.fullmatch(text) is not None
+
+
 def read_header_value(value: object) -> str:
     """The value of a header field: printable ASCII, for anything else is read in several ways (RFC 9110 §5.5)."""
     text = read_text(value, "the value of a header")

@@ -41,6 +41,8 @@ def build_answer_headers(
     An answer that says nothing about caching is not cached: it was made for one user (RFC 9111 §3.5).
     """
     answer: Headers = []
+    if route.response_rules is not None:
+        headers = route.response_rules.without_removed(headers)
     cached = route.is_page
     named_by_connection: set[bytes] = set()
     for pair in headers:
@@ -65,7 +67,7 @@ def build_answer_headers(
         answer += _ADDED
     if not cached:
         answer.append(_NO_STORE)
-    return answer
+    return answer if route.response_rules is None else route.response_rules.with_set(answer)
 
 
 def _for_browser(name: bytes, value: bytes, route: Route, cookie_name: bytes) -> bytes | None:

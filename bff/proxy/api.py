@@ -22,7 +22,9 @@ from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import check_size
-from bff.proxy.forward import Call, Forwarder
+from bff.proxy.cors import is_preflight
+from bff.proxy.call import Call
+from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
@@ -89,7 +91,14 @@ class ApiProxy:
             method = scope["method"]
             if method in _NEVER_FORWARDED or not method.isupper():
                 raise MethodNotAllowed(allow=_USUAL)
-            call = await self.admit(scope, method, route, rest, request_id, check_same_origin)
+            check_origin = check_same_origin
+            if route.cors is not None:
+                check_origin = route.cors.check_origin
+                plain, send = send, route.cors.answering(send, scope["headers"])
+                if method == "OPTIONS" and is_preflight(scope["headers"]):
+                    await route.cors.answer_preflight(plain, self._read(scope)[0].origin)
+                    return
+            call = await self.admit(scope, method, route, rest, request_id, check_origin)
             decided = True
             await self._forward(scope, receive, send, call)
         except BffError as error:
@@ -104,10 +113,7 @@ class ApiProxy:
         self, scope: Scope, method: str, route: Route, rest: str, request_id: str, check_origin: OriginCheck
     ) -> Call:
         """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
-        check_target(scope["raw_path"])
-        check_query(scope["query_string"])
-        head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
-        address = self._front.check_peer(scope["client"], head)
+        head, address = self._read(scope)
         check_origin(
             mode=route.csrf,
             method=method,
@@ -116,12 +122,16 @@ class ApiProxy:
             sec_fetch_site=head.sec_fetch_site,
             has_header=head.csrf,
         )
+        if route.cors is not None:
+            route.cors.forget_credentials(head)
         check_size(head, route.max_body_size)
         live = await self._session(route, head)
         authorization = await self._authorization(route, live)
         if not route.policy.is_open:
             facts = RequestFacts(method, rest, self._clock(), address, _scope(live))
             self._authorize(route, facts, live, request_id)
+        if route.request_rules is not None:
+            head.forward = route.request_rules.apply(head.forward, self._principal(live, self._clock()))
         return Call(route, rest, head, address, authorization, request_id, method, live)
 
     def allows(self, call: Call) -> bool:
@@ -136,6 +146,13 @@ class ApiProxy:
         return True
 
     # ── steps ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read(self, scope: Scope) -> tuple[RequestHead, str]:
+        """Return the headers and the browser's address of a request that is unambiguous and for our host."""
+        check_target(scope["raw_path"])
+        check_query(scope["query_string"])
+        head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
+        return head, self._front.check_peer(scope["client"], head)
 
     async def _session(self, route: Route, head: RequestHead) -> LiveSession | None:
         cookie = read_cookie(head.cookies, self._cookie_name) if head.cookies else None

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bff.access.policy import Policy
+from bff.proxy.cors import CrossOrigin
+from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,9 @@ class Route:
     forward_cookies: frozenset[bytes] = frozenset()
     allow_set_cookie: bool = False
     policy: Policy = field(default_factory=Policy)
+    request_rules: RequestHeaderRules | None = None
+    response_rules: ResponseHeaderRules | None = None
+    cors: CrossOrigin | None = None
     is_page: bool = False  # the development server behind us: its own caching and content policy stand
 
 
