@@ -22,8 +22,8 @@ from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import check_size
-from bff.proxy.cors import is_preflight
 from bff.proxy.call import Call
+from bff.proxy.cors import is_preflight
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front

@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple
 
 from bff.errors import BadRequest, UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
@@ -10,24 +9,9 @@ from bff.http.cookies import keep_cookies
 from bff.proxy.answer import build_answer_headers
 from bff.proxy.asgi import Hangups, Receive, Scope, Send
 from bff.proxy.body import BrowserGone, Upload, read_small
+from bff.proxy.call import Call
 from bff.proxy.forwarded import Forwarding, trace_header
-from bff.proxy.head import RequestHead
-from bff.proxy.routes import Route
 from bff.proxy.upstream import Body, Upstream, UpstreamResponse
-from bff.session.live import LiveSession
-
-
-class Call(NamedTuple):
-    """A request that may pass: where to, from whom, with which credential."""
-
-    route: Route
-    rest: str
-    head: RequestHead
-    address: str
-    authorization: str | None
-    request_id: str
-    method: str = "GET"
-    live: LiveSession | None = None  # whose session it is, where the route asks for one
 
 
 class Forwarder:
