@@ -17,6 +17,8 @@ from bff.access.configured import build_assigned, build_principals, build_role_m
 from bff.access.principals import Principals
 from bff.access.roles import RoleReader
 from bff.assembly.endpoints import EndpointParts, build_endpoints
+from bff.assembly.keys import KeyWatch
+from bff.config.key_files import KeyFiles
 from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
@@ -63,6 +65,7 @@ class Parts:
     principals: Principals | None = None
     emit: Emit | None = None
     clock: Callable[[], float] = time.time
+    key_files: KeyFiles | None = None  # to go on with keys that change; None: those of the settings, for good
 
 
 class Bff:
@@ -82,7 +85,9 @@ class Bff:
 
         self._emit = emit
         self._draining = False
+        self._watching: list[asyncio.Task[None]] = []
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
+        self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
         store = parts.store or open_store(settings.session.store.reveal(), timeout=settings.session.store_timeout)
         self.store = store
         self._transport = parts.transport or IssuerTransport(timeout=settings.oidc.timeout)
@@ -256,9 +261,9 @@ class Bff:
         self.feed.start()
         await self.relying_party.start()
         self._janitor = asyncio.get_running_loop().create_task(self._purge(), name="purge-sessions")
-        if self._assignments is not None:
-            watching = self._assignments.watch()
-            self._assignment_watch = asyncio.get_running_loop().create_task(watching, name="watch-assignments")
+        for watched in (self._assignments, self.keys):
+            if watched is not None:
+                self._watching.append(asyncio.get_running_loop().create_task(watched.watch(), name="watch-files"))
 
     def drain(self) -> None:
         """Be unready, and end what would stay open: the server waits for every answer before it stops us."""
@@ -269,8 +274,8 @@ class Bff:
         """Finish what must not be lost, then let go of everything."""
         self._draining = True
         self._janitor.cancel()
-        if self._assignments is not None:
-            self._assignment_watch.cancel()
+        for watching in self._watching:
+            watching.cancel()
         await self._background.close(self.settings.server.shutdown_timeout)
         await self.feed.close()
         await self.relying_party.close()

@@ -17,6 +17,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from bff.app import Bff, Parts
+from bff.config.key_files import KeyFiles
 from bff.config.settings import (
     AllowSettings,
     ApiSettings,
@@ -249,7 +250,7 @@ class World:
             await self.start_worker()
         return self
 
-    async def start_worker(self, **changes: Any) -> Bff:
+    async def start_worker(self, *, key_files: KeyFiles | None = None, **changes: Any) -> Bff:
         """Start one more worker, with these settings changed."""
         bff = Bff(
             replace(self.settings, **changes),
@@ -259,6 +260,7 @@ class World:
                 upstream=self.upstream,
                 emit=lambda name, fields: self.events.append((name, dict(fields))),
                 clock=self.clock,
+                key_files=key_files,
             ),
         )
         await bff.start()

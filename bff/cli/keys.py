@@ -47,5 +47,5 @@ def rotate(file: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{file} cannot be rotated: {error.strerror}") from None
     click.echo(f"{file} holds {count} keys now, the new one in front. Next:", err=True)
-    click.echo("  1. restart bff (every machine needs the new file)", err=True)
+    click.echo("  1. copy the file to every machine; running servers take it on by themselves", err=True)
     click.echo("  2. after session.absolute_timeout has passed, remove the oldest line", err=True)

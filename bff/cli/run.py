@@ -7,8 +7,9 @@ from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
-from granian.server import Server
 
+from bff.cli.reloading import ReloadingServer
+from bff.config import load_config
 from bff.config.settings import Settings
 
 _WORKER = "bff.cli.worker:build"
@@ -17,7 +18,7 @@ _BACKLOG = 2048
 
 
 def run(settings: Settings, config_path: Path) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; SIGHUP has the workers replaced by ones with the new configuration.
 
     Raises:
         SystemExit: the address cannot be listened on.
@@ -33,7 +34,7 @@ def run(settings: Settings, config_path: Path) -> None:
         _check_free(management_host.strip("[]"), int(management_port))
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
-    server = Server(
+    server = ReloadingServer(
         _WORKER,
         address=host if unix is None else "127.0.0.1",
         port=int(port) if unix is None else 0,
@@ -53,6 +54,7 @@ def run(settings: Settings, config_path: Path) -> None:
         workers_kill_timeout=max(1, int(settings.server.shutdown_timeout)),
         log_enabled=settings.log.level == "debug",
     )
+    server.settings, server.load = settings, load_config
     sys.stderr.write(f"bff serves {settings.public_url} on {listen} with {settings.server.workers} worker(s)\n")
     server.serve()
 

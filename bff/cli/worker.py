@@ -10,8 +10,10 @@ from granian.constants import Interfaces
 from granian.server.embed import Server as EmbeddedServer
 from litestar import Litestar
 
-from bff.app import Bff
+from bff.app import Bff, Parts
 from bff.config import load_config
+from bff.config.key_files import KeyFiles
+from bff.config.load import find_config_file
 from bff.observe.logs import configure_logs
 from bff.web.front_door import FrontDoor
 
@@ -20,7 +22,7 @@ def build() -> FrontDoor:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
     settings = load_config()
     configure_logs(settings.log.level, settings.log.format.value)
-    bff = Bff(settings)
+    bff = Bff(settings, Parts(key_files=KeyFiles(find_config_file(None))))
     listen = settings.server.management_listen
 
     @asynccontextmanager

@@ -31,6 +31,7 @@ class Envelope:
         self._ring = ring
         self._purpose = purpose
         self._signing_keys = ring.signing_keys(purpose)
+        self._generation = ring.generation
 
     def seal(self, payload: bytes, now: float) -> bytes:
         """Return the text; `now` is epoch seconds and is readable on opening."""
@@ -46,7 +47,7 @@ class Envelope:
         if len(text) > MAX_ENVELOPE:
             raise CannotOpenError
         try:
-            value, at = self._signer(now).unsign(text, return_timestamp=True)
+            value, at = self._unsign(text, now)
             sealed = base64.b64decode(value + b"=" * (-len(value) % 4), altchars=b"-_", validate=True)
         except (BadData, binascii.Error, ValueError) as error:
             raise CannotOpenError from error
@@ -60,7 +61,17 @@ class Envelope:
         value = text.split(b".", 1)[0]
         return self._ring.is_newest(base64.urlsafe_b64decode(value + b"=" * (-len(value) % 4)))
 
+    def _unsign(self, text: bytes, now: float) -> tuple[bytes, datetime]:
+        try:
+            return self._signer(now).unsign(text, return_timestamp=True)
+        except BadData:
+            if not self._ring.look_again():
+                raise
+        return self._signer(now).unsign(text, return_timestamp=True)
+
     def _signer(self, now: float) -> _ClockedSigner:
+        if self._generation != self._ring.generation:
+            self._signing_keys, self._generation = self._ring.signing_keys(self._purpose), self._ring.generation
         signer = _ClockedSigner(
             self._signing_keys,
             salt=b"bff." + self._purpose,

@@ -63,11 +63,47 @@ class KeyRing:
             raise ValueError("a key ring needs at least one key")
         self._keys = [_Key(decode_key(secret)) for secret in secrets]
         self._by_id = {key.key_id: key for key in reversed(self._keys)}
+        self._sealing = self._keys[0]
         self._random = random
+        self.generation = 0  # grows whenever the keys change
+        # Asked when something was sealed with an unknown key: are there others by now? Another process may have
+        # taken on a key that this one has not seen yet.
+        self.look_again: Callable[[], bool] = lambda: False
+
+    @property
+    def key_ids(self) -> list[str]:
+        """Public names of the keys, newest first, in hexadecimal."""
+        return [key.key_id.hex() for key in self._keys]
+
+    @property
+    def sealing_id(self) -> str:
+        """The name of the key that seals."""
+        return self._sealing.key_id.hex()
+
+    def adopt(self, secrets: Sequence[str], *, seal_with_newest: bool) -> bool:
+        """Go by other keys from now on; tell whether anything changed.
+
+        Without `seal_with_newest` they all open at once, while the key that has sealed so far goes on doing so if
+        it is still among them.
+
+        Raises:
+            ValueError: one of them is no key, or there is none; nothing has changed then.
+        """
+        if not secrets:
+            raise ValueError("a key ring needs at least one key")
+        fresh = [_Key(decode_key(secret)) for secret in secrets]
+        keys = [self._by_id.get(key.key_id, key) for key in fresh]
+        sealing = keys[0] if seal_with_newest or self._sealing not in keys else self._sealing
+        if keys == self._keys and sealing is self._sealing:
+            return False
+        self._keys, self._sealing = keys, sealing
+        self._by_id = {key.key_id: key for key in reversed(keys)}
+        self.generation += 1
+        return True
 
     def seal(self, purpose: bytes, plaintext: bytes, *, associated: bytes = b"", bound_to: bytes = b"") -> bytes:
         """Seal for one purpose. `bound_to` is a further secret without which it never opens again."""
-        key = self._keys[0]
+        key = self._sealing
         header = _VERSION + key.key_id
         nonce = self._random(_NONCE)
         sealed = key.cipher(purpose, bound_to).encrypt(nonce, plaintext, header + purpose + b"\0" + associated)
@@ -81,6 +117,8 @@ class KeyRing:
         """
         header = sealed[:_HEADER]
         key = self._by_id.get(header[1:])
+        if key is None and self.look_again():
+            key = self._by_id.get(header[1:])
         if key is None or header[:1] != _VERSION or len(sealed) < _HEADER + _NONCE + _TAG:
             raise CannotOpenError
         nonce, ciphertext = sealed[_HEADER : _HEADER + _NONCE], sealed[_HEADER + _NONCE :]
@@ -90,20 +128,33 @@ class KeyRing:
             raise CannotOpenError from error
 
     def is_newest(self, sealed: bytes) -> bool:
-        """Tell whether this was sealed with the key in front."""
-        return sealed[1:_HEADER] == self._keys[0].key_id
+        """Tell whether this was sealed with the key that seals now."""
+        return sealed[1:_HEADER] == self._sealing.key_id
 
     def keyed_hash(self, purpose: bytes, value: bytes) -> bytes:
-        """32 bytes: HMAC-SHA256 under the newest key."""
-        return hmac.digest(self._keys[0].hash_key(purpose), value, "sha256")
+        """32 bytes: HMAC-SHA256 under the key that seals."""
+        return hmac.digest(self._sealing.hash_key(purpose), value, "sha256")
 
     def keyed_hashes(self, purpose: bytes, value: bytes) -> list[bytes]:
-        """The hash under each key, newest first: what an older key wrote is still found."""
+        """The hash under each key, newest first: what another key wrote is still found."""
         return [hmac.digest(key.hash_key(purpose), value, "sha256") for key in self._keys]
 
+    def tag(self, purpose: bytes, value: bytes, key_id: str) -> bytes:
+        """32 bytes: HMAC-SHA256 under the key of that name.
+
+        Raises:
+            CannotOpenError: no key has that name.
+        """
+        try:
+            key = self._by_id[bytes.fromhex(key_id)]
+        except (KeyError, ValueError) as error:
+            raise CannotOpenError from error
+        return hmac.digest(key.hash_key(b"tag:" + purpose), value, "sha256")
+
     def signing_keys(self, purpose: bytes) -> list[bytes]:
-        """Derived keys for signatures, oldest first (as itsdangerous wants them)."""
-        return [derive(key.material, b"sign:" + purpose) for key in reversed(self._keys)]
+        """Derived keys for signatures, the one that signs last (as itsdangerous wants them)."""
+        others = [key for key in reversed(self._keys) if key is not self._sealing]
+        return [derive(key.material, b"sign:" + purpose) for key in (*others, self._sealing)]
 
 
 def derive(material: bytes, info: bytes, *, length: int = 32) -> bytes:

@@ -1,0 +1,66 @@
+"""SIGHUP: the workers are replaced one by one by new ones with the new configuration, if it can be used at all."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from granian.server.mp import MPServer
+
+from bff.config.findings import ConfigError
+from bff.config.settings import Settings
+
+# What the parent process has told the kernel, or the workers' server, at the start.
+FIXED = frozenset(
+    {
+        "server.listen",
+        "server.management_listen",
+        "server.workers",
+        "server.max_header_size",
+        "server.shutdown_timeout",
+        "log.level",
+    }
+)
+
+
+class ReloadingServer(MPServer):
+    """granian's supervisor, which looks at the configuration before it lets a worker go."""
+
+    settings: Settings
+    load: Callable[[], Settings]
+
+    def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
+        """Go on with the new configuration, or say why not and keep the old one."""
+        try:
+            settings = self.load()
+        except ConfigError as error:
+            findings = "\n".join(map(str, error.findings))
+            _say(f"the configuration was not reloaded, the old one stays in force:\n{findings}")
+            return
+        changed = changed_keys(self.settings, settings)
+        if later := sorted(FIXED & set(changed)):
+            _say(f"needs a restart, not a reload, to take effect: {', '.join(later)}")
+        _say(f"reloading; changed: {', '.join(changed) or 'nothing but secrets, if anything'}")
+        # What is fixed stays what it was at the start, so that it is named at every reload until the restart.
+        self.settings = settings if not later else self.settings
+        super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+def changed_keys(old: Any, new: Any, prefix: str = "") -> list[str]:
+    """Return the keys that differ, dotted, as the configuration file has them; never a value."""
+    if old == new:
+        return []
+    if not is_dataclass(old) or type(old) is not type(new):
+        return [prefix]
+    return [
+        key
+        for field in fields(old)
+        for key in changed_keys(
+            getattr(old, field.name), getattr(new, field.name), f"{prefix}.{field.name}".lstrip(".")
+        )
+    ]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bff: {text}\n")
+    sys.stderr.flush()
