@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from urllib.parse import urlsplit
 
 from bff.access.findings import AccessFinding, Level
+from bff.access.request_lint import cross_origin_findings
 from bff.config.access_rules import roles_named
 from bff.config.implied import closure
 from bff.config.rule_sets import describe, late_denials
@@ -258,4 +259,14 @@ def _reach(settings: Settings) -> Iterator[AccessFinding]:
     yield from unreachable_routes(settings, settings.roles.known or None)
 
 
-RULES: tuple[Lint, ...] = (_token_lifetimes, _token_rules, _sessions, _client, _network, _routes, _reach, _roles)
+RULES: tuple[Lint, ...] = (
+    _token_lifetimes,
+    _token_rules,
+    _sessions,
+    _client,
+    _network,
+    _routes,
+    cross_origin_findings,
+    _reach,
+    _roles,
+)

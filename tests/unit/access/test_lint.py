@@ -36,6 +36,13 @@ OUTSIDE = 'management_listen = "[::]:9090"'
 WITHHELD = "(a name that is not shown)"
 PARTS = ("oidc", "server", "session", "tokens", "roles", "api")
 FINE = 'allow = [{ roles = ["admin"] }]'
+CORS_ORIGIN = "api.0.cors.origins.0"
+
+
+def cors(origins, more="credentials = true"):
+    """A route's `cors` with these origins, which may use the session."""
+    more = more if "credentials" in more else f"credentials = true, {more}"
+    return f'cors = {{ origins = ["{origins}"], {more} }}\n'
 
 
 def rules(tmp_path, **parts):
@@ -82,6 +89,21 @@ def rules(tmp_path, **parts):
             "denial_partly_hidden",
             "warning",
             "api.0.allow.1",
+        ),
+        ({"api": cors("https://a.example.com", 'methods = ["GET"]')}, "cors_wide", "warning", "api.0.cors"),
+        ({"api": cors("https://a.example.com") + FINE}, "cors_wide", "info", "api.0.cors.methods"),
+        ({"api": cors("http://localhost:3000", 'methods = ["GET"]') + FINE}, "cors_wide", "error", CORS_ORIGIN),
+        (
+            {"api": "csrf = false\n" + cors("https://a.example.com", 'methods = ["GET"]') + FINE},
+            "cors_wide",
+            "error",
+            "api.0.cors",
+        ),
+        (
+            {"api": cors('", "'.join(f"https://a{n}.example.com" for n in range(6)), 'methods = ["GET"]') + FINE},
+            "cors_wide",
+            "warning",
+            "api.0.cors.origins",
         ),
         ({"roles": 'rename = { x = "y" }'}, "rename_unused", "warning", "roles.rename.x"),
         ({"roles": 'subjects = { s = ["clerk"] }'}, "role_opens_nothing", "warning", "roles.subjects.s.0"),
