@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bff.config.access_rules import broken_access_rules
+from bff.config.admin_rules import broken_admin_rules
 from bff.config.assignments import check_assignments
 from bff.config.findings import ConfigError, Finding, Severity, has_errors
 from bff.config.reading import Reading
@@ -62,6 +63,7 @@ def load_with_findings(
     settings = reading.read()
     # Asked first and reported then: one broken rule does not hide another one about the same key.
     broken_ones = [*broken_rules(settings), *broken_access_rules(settings), *broken_request_rules(settings)]
+    broken_ones += broken_admin_rules(settings)
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
     if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):

@@ -180,6 +180,8 @@ def _routes(settings: Settings) -> Iterator[Problem]:
     reserved = [settings.server.prefix]
     if settings.server.management_listen == "same":
         reserved.append("/health")
+        if settings.admin is not None and settings.admin.token_on_public:
+            reserved += ["/admin", "/console"]
     first: dict[str, int] = {}
     for index, route in enumerate(settings.api):
         path = ("api", index, "path")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bff.config.admin_rules import check_operator_token
 from bff.config.choices import check_store_url, has_password
 from bff.config.keys import EXPECTED as EXPECTED_KEY
 from bff.config.keys import check_key, parse_key_file
@@ -25,7 +26,7 @@ def read_secret_entry(sources: SecretSources, marker: str, raw: object, *, is_fr
 
     Args:
         sources: where secrets are fetched from.
-        marker: what kind of secret it is: `keys`, `private key`, `store`, or nothing.
+        marker: what kind of secret it is: `keys`, `private key`, `store`, `operator token`, or nothing.
         raw: the value as it was written.
         is_from_file: it stands in the configuration file, where a literal secret is worth a warning.
 
@@ -84,4 +85,9 @@ def _check_private_key(text: str) -> None:
         raise BadValue("is no private key in PEM", expected)
 
 
-_CHECKS = {"keys": check_key, "private key": _check_private_key, "store": check_store_url}
+_CHECKS = {
+    "keys": check_key,
+    "private key": _check_private_key,
+    "store": check_store_url,
+    "operator token": check_operator_token,
+}

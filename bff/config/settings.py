@@ -233,6 +233,16 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AdminSettings:
+    """`[admin]`: who may use the admin API and the console."""
+
+    token: Annotated[Secret, "operator token"] | None = None  # on the management listener
+    token_on_public: bool = False  # where that is the public one: server.management_listen = "same"
+    roles: tuple[str, ...] = ()  # of sessions, on the public listener
+    networks: tuple[Annotated[Network, "network"], ...] = ()  # empty: any
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """`[log]`."""
 
@@ -255,4 +265,5 @@ class Settings:
     api: tuple[ApiSettings, ...] = ()
     spa: SpaSettings | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
+    admin: AdminSettings | None = None  # None: the admin API is closed
     log: LogSettings = field(default_factory=LogSettings)

@@ -114,7 +114,7 @@ class Directory:
         return self._vault.subject_hashes(selection.issuer or self._issuer, selection.subject)
 
     async def _batch(self, selection: Selection, now: float, after: bytes, limit: int) -> list[StoredSession]:
-        # The store finds what meets any criterion, we want what meets all: the handle, where given, names one alone.
+        # The store finds what meets any criterion, we want what meets all: a handle, where given, names one alone.
         subjects = self.subject_hashes(selection) if selection.handle is None else ()
         return await self._store.find(now=now, subjects=subjects, handle=selection.handle, after=after, limit=limit)
 

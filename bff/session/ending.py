@@ -1,7 +1,7 @@
 """Ending many sessions at once: of a user, a role, a client, an issuer, before a moment, or all.
 
-Each end is pushed to every worker by the store. A worker that holds such a session revokes its tokens at the issuer;
-where records open with the server's key alone, whoever ends them does it.
+Each end is pushed to every worker by the store. A worker that holds such a session revokes its tokens at the
+issuer; where records open with the server's key alone, whoever ends them does it.
 """
 
 import asyncio

@@ -147,9 +147,10 @@ class RouteList(msgspec.Struct, frozen=True):
 
 
 class DecisionQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """May somebody do this? `session` takes subject and roles from a live session; nothing given: nobody is signed in.
+    """May somebody do this? Nothing but method and path given: nobody is signed in.
 
-    `roles` are what the tokens say: implied, constant and assigned ones are added.
+    `session` takes subject and roles from a live session. `roles` are what the tokens say: implied, constant and
+    assigned ones are added.
     """
 
     method: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
@@ -175,8 +176,8 @@ class Step(msgspec.Struct, frozen=True):
 class DecisionAnswer(msgspec.Struct, frozen=True):
     """What is decided and why; `text` is what `bff access explain` prints.
 
-    `rule` is the position from 1 of the rule that decides; `needed` holds what would have been enough, one alternative
-    an entry.
+    `rule` is the position from 1 of the rule that decides; `needed` holds what would have been enough, one
+    alternative an entry.
     """
 
     outcome: Literal["allow", "deny", "step_up", "no_route"]

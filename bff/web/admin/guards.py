@@ -6,15 +6,16 @@ that shows its cookie to the management listener (cookies know no ports) gets no
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, cast
 
 from cachetools import TTLCache
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers.base import BaseRouteHandler
+from litestar.types import HTTPScope
 
 from bff.errors import AccessDenied, TooManyRequests
 from bff.events import Emit
@@ -105,7 +106,7 @@ class SessionGuard:
         request_id = connection.state[REQUEST_ID_KEY] = new_request_id()
         endpoints = self.endpoints
         head, address = endpoints.read_with_address(connection)
-        endpoints.check_script(head, connection.scope["method"])
+        endpoints.check_script(head, cast("HTTPScope", connection.scope)["method"])
         _check_network(address, self.networks, self.emit, request_id)
         live = await endpoints.signed_in(head)
         now = endpoints.clock()
@@ -125,7 +126,7 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _bearer(headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
     """Return the one token that came (RFC 6750 §2.1); None when there is none, or more than one."""
     found = [value for name, value in headers if name.lower() == b"authorization"]
     if len(found) != 1:

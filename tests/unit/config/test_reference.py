@@ -33,6 +33,7 @@ HEADINGS = {
     "`cors` in `[[api]]`": ("cors", shapes.CorsSettings),
     "`[spa]`": ("spa", shapes.SpaSettings),
     "`[audit]`": ("audit", shapes.AuditSettings),
+    "`[admin]`": ("admin", shapes.AdminSettings),
     "`[log]`": ("log", shapes.LogSettings),
 }
 NESTED = {"allow", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
@@ -108,6 +109,7 @@ def test_every_example_loads(disk, example):
     disk.environ["SESSION_STORE_URL"] = "redis://:password@cache"
     disk.write("client-key.pem", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
     disk.write("bff.keys", new_key())
+    disk.write("admin.token", new_key())
     header = example.split("\n", 1)[0]
     if example != smallest:
         without = re.sub(rf"{re.escape(header)}\n.*?(\n\n|\Z)", "", smallest, flags=re.DOTALL)
@@ -118,7 +120,7 @@ def test_every_example_loads(disk, example):
 
 def test_every_marker_of_the_settings_has_its_reader():
     """A marker that no reader is known for would only fail when the key is used."""
-    secret_markers = {"", "keys", "private key", "store"}
+    secret_markers = {"", "keys", "private key", "store", "operator token"}
     markers = {
         inner.marker
         for _, table in HEADINGS.values()
