@@ -46,6 +46,7 @@ class LiveSession:
         "ticket",
         "times",
         "touch_at",
+        "uses",
         "version",
         "watchers",
     )
@@ -60,6 +61,8 @@ class LiveSession:
         self.checked_until = 0.0  # until when the store need not be asked
         self.ended = False  # for good: an ended session never comes back
         self.watchers: set[Watcher] = set()  # pages that want to hear of it
+        # Which calls were let through since they were last collected: route, method, rule; and when the latest was.
+        self.uses: dict[tuple[str, str, int], float] = {}
 
     session: Session
     principal: Principal
