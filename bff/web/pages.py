@@ -79,3 +79,24 @@ def build_error_page(page: ErrorPage) -> bytes:
 </body>
 </html>
 """.encode()
+
+
+def build_notice_page(title: str, detail: str) -> bytes:
+    """Return a page that only says something, as UTF-8 HTML."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>{escape(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>{escape(title)}</h1>
+<p>{escape(detail)}</p>
+</main>
+</body>
+</html>
+""".encode()

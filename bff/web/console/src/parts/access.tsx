@@ -1,0 +1,34 @@
+/** Where roles come from and what they open. */
+import type { Opened, Origin } from "../client/shapes";
+import { Table } from "./Table";
+
+export function Origins({ origins }: { origins: readonly Origin[] }) {
+  if (origins.length === 0) return <p className="empty">No role, and so nothing that asks for one.</p>;
+  return (
+    <Table
+      label="Where the roles come from"
+      items={origins}
+      keyOf={({ role, kind, source }) => `${role} ${kind} ${source}`}
+      columns={[
+        { head: "Role", cell: ({ role }) => <span className="chip">{role}</span> },
+        { head: "Comes from", cell: ({ text, kind, source }) => text || `${kind} ${source}`, wide: true },
+      ]}
+    />
+  );
+}
+
+export function Opens({ opens }: { opens: readonly Opened[] }) {
+  if (opens.length === 0) return <p className="empty">Opens no route.</p>;
+  return (
+    <Table
+      label="What it opens"
+      items={opens}
+      keyOf={({ route, rule, methods }) => `${route} ${rule} ${methods.join()}`}
+      columns={[
+        { head: "Route", cell: ({ route }) => <code>{route}</code> },
+        { head: "Methods", cell: ({ methods }) => (methods.length === 0 ? "any" : methods.join(", ")) },
+        { head: "By", cell: ({ rule, text }) => (rule === null ? text : `rule ${rule}: ${text}`), wide: true },
+      ]}
+    />
+  );
+}

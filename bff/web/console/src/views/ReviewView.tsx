@@ -1,0 +1,168 @@
+import { useEffect, useState } from "react";
+import { Past } from "./Past";
+import { RecordDialog } from "./RecordDialog";
+import { SUBJECT_FIELDS } from "./SubjectsView";
+import { Filters } from "../parts/Filters";
+import { Head, Panel } from "../parts/Head";
+import { List } from "../parts/List";
+import { Failure } from "../parts/Notice";
+import { Table } from "../parts/Table";
+import { FindingChips, PlaceLink, Roles, When, Who } from "../parts/words";
+import { countDraft, decide, type Draft, readDraft, writeDraft } from "../draft";
+import type { Decision, Page, ReviewItem } from "../client/shapes";
+import { formatNumber, plural } from "../format";
+import { type Loaded, useAction, useLoad, usePlace } from "../hooks";
+import { useConsole } from "../operator";
+
+/** The worksheet: keep or revoke, subject by subject; recorded as a whole. */
+export function ReviewView() {
+  const { api, me } = useConsole();
+  const place = usePlace();
+  const { after: _after, ...filters } = place.query;
+  const loaded = useLoad(`review ${JSON.stringify(place.query)}`, (signal) => api.review(place.query, signal));
+  const past = useLoad("reviews", (signal) => api.reviews({ limit: 20 }, signal));
+  const [draft, setDraft] = useState(() => readDraft(sessionStorage, me.operator));
+  const [recording, setRecording] = useState(false);
+  const csv = useAction();
+  const { all, kept, revoked } = countDraft(draft);
+
+  useEffect(() => writeDraft(sessionStorage, me.operator, draft), [draft, me.operator]);
+
+  async function download() {
+    const blob = await csv.run(() => api.reviewCsv(filters));
+    if (blob) save(blob, `access-review-${new Date().toISOString().slice(0, 10)}.csv`);
+  }
+
+  return (
+    <>
+      <Head title="Access review" lead="Who has access to what, whether it was of use, and whether it shall stay.">
+        <button type="button" className="button" onClick={() => void download()} disabled={csv.running}>
+          {csv.running ? "Writing…" : "Download CSV"}
+        </button>
+        <button type="button" className="button button-primary" disabled={all === 0} onClick={() => setRecording(true)} data-testid="record">
+          Record the review…
+        </button>
+      </Head>
+      <Failure error={csv.error} onRetry={() => void download()} onDismiss={csv.forget} />
+      <Panel className="review-state">
+        <Progress draft={draft} loaded={loaded} />
+        <p className="review-sums">
+          <strong>{formatNumber(kept)}</strong> keep <strong>{formatNumber(revoked)}</strong> revoke
+          {all > 0 && (
+            <button type="button" className="button button-small button-quiet" onClick={() => setDraft({})}>
+              Take all back
+            </button>
+          )}
+        </p>
+        <p className="faint">
+          Last recorded <When at={past.value?.items[0]?.at} none="never" />, next due <When at={past.value?.items[0]?.due_at} none="now" />
+        </p>
+      </Panel>
+      <Panel>
+        <Filters place={place} fields={SUBJECT_FIELDS} />
+        <List loaded={loaded} place={place} noun="subject" empty="Nobody is like that.">
+          {(items) => (
+            <>
+              <p className="row">
+                <button type="button" className="button button-small" onClick={() => setDraft(items.reduce((so, item) => (so[item.subject] ? so : decide(so, item, { decision: "keep" })), draft))}>
+                  Keep all that are left on this page
+                </button>
+              </p>
+              <Worksheet items={items} draft={draft} busy={loaded.loading} onDraft={setDraft} />
+            </>
+          )}
+        </List>
+      </Panel>
+      <Past past={past} />
+      {recording && (
+        <RecordDialog
+          draft={draft}
+          onClose={(recorded) => {
+            setRecording(false);
+            if (!recorded) return;
+            setDraft({});
+            past.reload();
+            loaded.reload();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function Progress({ draft, loaded }: { draft: Draft; loaded: Loaded<Page<ReviewItem>> }) {
+  const items = loaded.value?.items ?? [];
+  const here = items.filter(({ subject }) => draft[subject]).length;
+  return (
+    <div className="review-progress">
+      <label htmlFor="review-progress">
+        {here} of {plural(items.length, "subject")} on this page decided
+      </label>
+      <progress id="review-progress" max={Math.max(1, items.length)} value={here} />
+    </div>
+  );
+}
+
+function Worksheet({ items, draft, busy, onDraft }: { items: ReviewItem[]; draft: Draft; busy: boolean; onDraft: (draft: Draft) => void }) {
+  return (
+    <Table
+      label="Worksheet"
+      items={items}
+      busy={busy}
+      keyOf={({ id }) => id}
+      columns={[
+        {
+          head: "Subject",
+          wide: true,
+          cell: ({ id, subject, name }) => (
+            <PlaceLink view="subjects" item={id} className="row-link">
+              <Who subject={subject} name={name} />
+            </PlaceLink>
+          ),
+        },
+        { head: "Roles", cell: ({ roles }) => <Roles roles={roles} /> },
+        { head: "Findings", cell: ({ findings }) => <FindingChips findings={findings} /> },
+        { head: "Last use", cell: ({ last_use_at }) => <When at={last_use_at} />, numeric: true },
+        {
+          head: "Decision",
+          cell: (item) => <Choice item={item} decision={draft[item.subject]?.decision ?? null} onPick={(decision) => onDraft(decide(draft, item, decision === null ? null : { decision }))} />,
+        },
+        {
+          head: "Note",
+          cell: (item) => (
+            <input
+              className="note"
+              aria-label={`Note on ${item.name || item.subject}`}
+              placeholder={draft[item.subject] ? "why" : "decide first"}
+              disabled={!draft[item.subject]}
+              value={draft[item.subject]?.note ?? ""}
+              maxLength={500}
+              onChange={(event) => onDraft(decide(draft, item, { note: event.target.value }))}
+            />
+          ),
+        },
+      ]}
+    />
+  );
+}
+
+function Choice({ item, decision, onPick }: { item: ReviewItem; decision: Decision | null; onPick: (decision: Decision | null) => void }) {
+  return (
+    <span className="choice" role="group" aria-label={`Decision on ${item.name || item.subject}`}>
+      {(["keep", "revoke"] as const).map((one) => (
+        <button key={one} type="button" className={`choice-${one}`} aria-pressed={decision === one} onClick={() => onPick(decision === one ? null : one)}>
+          {one === "keep" ? "Keep" : "Revoke"}
+        </button>
+      ))}
+    </span>
+  );
+}
+
+/** Hands a file to the browser. */
+function save(content: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
