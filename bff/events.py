@@ -23,3 +23,13 @@ TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 def ignore(_name: str, _fields: Mapping[str, object]) -> None:
     """Listen to nothing."""
+
+
+def to_each(*listeners: Emit) -> Emit:
+    """Tell each of them, in this order."""
+
+    def emit(name: str, fields: Mapping[str, object]) -> None:
+        for listener in listeners:
+            listener(name, fields)
+
+    return emit

@@ -1,6 +1,7 @@
 """What the overview is made of: counted by every worker as it happens, and put into the store's tally behind it."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
@@ -58,7 +59,7 @@ class Statistics:
         self._rule = rule
         self._clock = clock
         self._emit = emit
-        self.calls: dict[str, int] = {}
+        self.calls: defaultdict[str, int] = defaultdict(int)
         self._told: dict[str, int] = {}  # how many of `calls` have been counted
         self._counts: dict[str, int] = {}
         self._names: set[str] = set()

@@ -19,5 +19,10 @@ class TokenSet:
     scope: str = ""
     token_type: str = "Bearer"
 
+    @property
+    def lifetime(self) -> float:
+        """How long the access token was good for when it came, in seconds."""
+        return round(self.expires_at - self.issued_at, 1)
+
     def __repr__(self) -> str:
         return f"TokenSet(expires_at={self.expires_at}, scope={self.scope!r})"

@@ -162,7 +162,14 @@ class Login:
             raise CallbackRejected("logged_out_meanwhile")
         if pending.replaces is not None:
             await self._sessions.end_key(pending.replaces, "replaced", now)
-        self._emit("login.done", {"subject": principal.subject, "session": live.session.handle})
+        self._emit(
+            "login.done",
+            {
+                "subject": principal.subject,
+                "session": live.session.handle,
+                "access_token_lifetime": grant.tokens.lifetime,
+            },
+        )
         return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), self._cookie.set(value)))
 
     async def _was_logged_out(self, grant: Grant, principal: Principal) -> bool:

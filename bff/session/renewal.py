@@ -258,7 +258,14 @@ class Renewer:
                     raise
             await asyncio.sleep(delay)
             delay = min(delay * 2, _WRITE_AGAIN)
-        self._emit("renewal.done", {"session": renewed.handle, "subject": renewed.principal.subject})
+        self._emit(
+            "renewal.done",
+            {
+                "session": renewed.handle,
+                "subject": renewed.principal.subject,
+                "access_token_lifetime": renewed.tokens.lifetime,
+            },
+        )
 
     async def _write_once(self, live: LiveSession, renewed: Session) -> bool:
         record = self._vault.seal(
