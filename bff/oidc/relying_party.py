@@ -44,11 +44,9 @@ from bff.oidc.transport import Answer, IssuerTransport
 from bff.oidc.userinfo import parse_userinfo
 
 REFRESH_INTERVAL = 3600.0  # seconds between two readings of the issuer's metadata
-
 T = TypeVar("T")
-
 _GENERIC = quirks_for("generic")
-# RFC 7009 §2.2.1: the server cannot revoke this kind, or does not know the token any more. Either way we are done.
+# RFC 7009 §2.2.1: the server cannot revoke this kind, or does not know the token. Either way we are done.
 _NOTHING_TO_REVOKE = frozenset({"unsupported_token_type", "invalid_token"})
 
 
@@ -88,8 +86,7 @@ class RelyingParty:
 
     async def start(self) -> None:
         """Begin to learn about the issuer in the background, and go on until it works. Never raises."""
-        if self._keeping_fresh is None:
-            self._keeping_fresh = asyncio.create_task(self._keep_fresh())
+        self._keeping_fresh = self._keeping_fresh or asyncio.create_task(self._keep_fresh())
 
     async def close(self) -> None:
         """Let go of every task and connection."""

@@ -258,14 +258,9 @@ class Renewer:
                     raise
             await asyncio.sleep(delay)
             delay = min(delay * 2, _WRITE_AGAIN)
-        self._emit(
-            "renewal.done",
-            {
-                "session": renewed.handle,
-                "subject": renewed.principal.subject,
-                "access_token_lifetime": renewed.tokens.lifetime,
-            },
-        )
+        lifetime = renewed.tokens.lifetime
+        told = {"session": renewed.handle, "subject": renewed.principal.subject, "access_token_lifetime": lifetime}
+        self._emit("renewal.done", told)
 
     async def _write_once(self, live: LiveSession, renewed: Session) -> bool:
         record = self._vault.seal(
