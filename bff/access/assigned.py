@@ -40,6 +40,14 @@ class Assigned:
             known = self._now[subject] = self._at(subject, now)
         return known[0]
 
+    def of(self, subject: str) -> tuple[Assignment, ...]:
+        """Return every assignment of a subject, past and future ones as well."""
+        return tuple(self._by_subject.get(subject, ()))
+
+    def all_roles(self, now: float) -> frozenset[str]:
+        """Return the roles that somebody is assigned at this moment."""
+        return frozenset[str]().union(*(self.roles(subject, now) or () for subject in self._by_subject))
+
     def origins(self, subject: str, now: float) -> list[RoleOrigin]:
         """Tell where the roles of `roles` come from."""
         found = []

@@ -111,7 +111,7 @@ def claims_asked_for(routes: Sequence[ReviewedRoute]) -> frozenset[str]:
         for route in routes
         for rule in route.policy.rules
         for condition in rule.conditions
-        if isinstance(condition, Claim | Matches)
+        if isinstance(condition, Claim) or (isinstance(condition, Matches) and condition.claim != "sub")
     )
 
 

@@ -22,6 +22,7 @@ from bff.config.value_types import (
     LogFormat,
     OnViolation,
     PositiveSeconds,
+    Rate,
     RoutePath,
     SameSite,
     Seconds,
@@ -29,6 +30,7 @@ from bff.config.value_types import (
     Token,
     TokenKind,
     UpstreamUrl,
+    WhenFull,
 )
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "SameSite",
     "Secret",
     "TokenKind",
+    "WhenFull",
 ]  # beside the settings themselves
 
 Network = IPv4Network | IPv6Network
@@ -57,6 +60,10 @@ class ServerSettings:
     max_header_size: Bytes = 32 * 1024
     max_headers: Count = 100
     max_body_size: Bytes = 10 * 1024 * 1024
+    max_concurrent_requests: Count | None = None  # None: any
+    max_concurrent_per_session: Count | None = None  # None: any
+    max_websockets: Count = 2000  # in each worker
+    max_websockets_per_session: Count = 20  # in each worker
     shutdown_timeout: Seconds = 20.0
 
 
@@ -203,7 +210,10 @@ class ApiSettings:
     upstream: UpstreamUrl
     token: Annotated[TokenKind, "token kind"] = TokenKind.USER
     csrf: Annotated[Csrf, "csrf"] = Csrf.HEADER
-    websocket: Annotated[bool, "websocket"] = False
+    websocket: bool = False
+    websocket_max_message: Bytes = 1024 * 1024
+    websocket_max_queue: Count = 16  # messages of the upstream that wait for a slow browser
+    websocket_idle_timeout: PositiveSeconds = 600.0  # without a message either way
     timeout: PositiveSeconds = 30.0  # until the first byte of the answer, and between any two
     connect_timeout: PositiveSeconds = 5.0
     max_body_size: Bytes | None = None  # None: the server's
@@ -214,6 +224,15 @@ class ApiSettings:
     request_headers: RequestHeaderSettings = field(default_factory=RequestHeaderSettings)
     response_headers: ResponseHeaderSettings = field(default_factory=ResponseHeaderSettings)
     cors: CorsSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSettings:
+    """`[limits]`: how much may be asked in a time; None: any."""
+
+    per_session: Annotated[Rate, "rate"] | None = None
+    per_address: Annotated[Rate, "rate"] | None = None
+    logins_per_address: Annotated[Rate, "rate"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +249,9 @@ class AuditSettings:
     """`[audit]`."""
 
     sink: Annotated[str, "audit sink"] = "stdout"
+    retention: PositiveSeconds = 90 * 86400.0  # in the session store; files are rotated by others
+    when_full: WhenFull = WhenFull.DROP
+    allowed_calls: Annotated[float, "fraction"] = 0.0  # of the calls that are allowed, how many are recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +262,16 @@ class AdminSettings:
     token_on_public: bool = False  # where that is the public one: server.management_listen = "same"
     roles: tuple[str, ...] = ()  # of sessions, on the public listener
     networks: tuple[Annotated[Network, "network"], ...] = ()  # empty: any
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewSettings:
+    """`[review]`: of who has access to what."""
+
+    keep: PositiveSeconds = 400 * 86400.0  # from the last sign of somebody, or from a review
+    interval: PositiveSeconds | None = None  # between two reviews; None: none is ever due
+    unused: PositiveSeconds = 90 * 86400.0
+    ends_soon: PositiveSeconds = 14 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +295,9 @@ class Settings:
     tokens: TokensSettings = field(default_factory=TokensSettings)
     roles: RolesSettings = field(default_factory=RolesSettings)
     api: tuple[ApiSettings, ...] = ()
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     spa: SpaSettings | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)
     admin: AdminSettings | None = None  # None: the admin API is closed
+    review: ReviewSettings = field(default_factory=ReviewSettings)
     log: LogSettings = field(default_factory=LogSettings)

@@ -4,7 +4,7 @@ The second half of an `Annotated` type names the reader in `bff.config.readers` 
 """
 
 import enum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 
 class Secret:
@@ -29,6 +29,13 @@ class Secret:
 
     def __hash__(self) -> int:
         return hash(self._value)
+
+
+class Rate(NamedTuple):
+    """So many in so many seconds."""
+
+    amount: int
+    seconds: int
 
 
 class ClientAuth(enum.StrEnum):
@@ -67,6 +74,13 @@ class OnViolation(enum.StrEnum):
 
     REJECT = "reject"
     WARN = "warn"
+
+
+class WhenFull(enum.StrEnum):
+    """What happens while audit lines cannot be written."""
+
+    DROP = "drop"  # go on; what no longer fits is lost, and counted
+    REFUSE = "refuse"  # answer API calls and logins with 503
 
 
 class LogFormat(enum.StrEnum):

@@ -31,9 +31,11 @@ HEADINGS = {
     "`request_headers` in `[[api]]`": ("request_headers", shapes.RequestHeaderSettings),
     "`response_headers` in `[[api]]`": ("response_headers", shapes.ResponseHeaderSettings),
     "`cors` in `[[api]]`": ("cors", shapes.CorsSettings),
+    "`[limits]`": ("limits", shapes.LimitsSettings),
     "`[spa]`": ("spa", shapes.SpaSettings),
     "`[audit]`": ("audit", shapes.AuditSettings),
     "`[admin]`": ("admin", shapes.AdminSettings),
+    "`[review]`": ("review", shapes.ReviewSettings),
     "`[log]`": ("log", shapes.LogSettings),
 }
 NESTED = {"allow", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
