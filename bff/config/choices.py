@@ -7,7 +7,6 @@ from bff.config.values import (
     BadValue,
     did_you_mean,
     quoted,
-    read_bool,
     read_choice,
     read_text,
     read_token,
@@ -85,17 +84,6 @@ def read_token_kind(value: object) -> TokenKind:
     return TokenKind(read_choice(value, tuple(TokenKind)))
 
 
-def read_websocket(value: object) -> bool:
-    """false: WebSockets are not forwarded yet."""
-    if read_bool(value):
-        raise BadValue(
-            "WebSockets are not available in this version",
-            "false",
-            "remove the key; server-sent events and long answers are streamed",
-        )
-    return False
-
-
 def read_scope(value: object) -> str:
     """One scope (RFC 6749 §3.3)."""
     text = read_text(value, "a scope")
@@ -158,15 +146,13 @@ def has_password(url: str) -> bool:
 
 
 def read_audit_sink(value: object) -> str:
-    """Where audit events go: `stdout` or `file:path`."""
-    expected = '"stdout" or "file:path"'
+    """Where audit lines go: `stdout`, `store` or `file:path`."""
+    expected = '"stdout", "file:path" or "store"'
     text = read_text(value, expected)
-    if text == "stdout":
+    if text in {"stdout", "store"}:
         return text
-    if text == "store":
-        raise BadValue("the session store is not available as an audit sink in this version", expected)
     scheme, colon, path = text.partition(":")
     if scheme != "file" or not colon or not path.strip():
-        hint = f"did you mean {quoted('file:' + text)}?" if not colon else did_you_mean(text, ("stdout",))
+        hint = f"did you mean {quoted('file:' + text)}?" if not colon else did_you_mean(text, ("stdout", "store"))
         raise BadValue("is no audit sink", expected, hint)
     return text

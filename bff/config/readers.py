@@ -12,6 +12,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "duration": values.read_duration,
         "positive duration": values.read_positive_duration,
         "size": values.read_size,
+        "rate": values.read_rate,
         "count": values.read_count,
         "token": values.read_token,
         "header value": values.read_header_value,
@@ -39,8 +40,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "cookie name": choices.read_cookie_name,
         "csrf": choices.read_csrf,
         "token kind": choices.read_token_kind,
-        "websocket": choices.read_websocket,
         "audit sink": choices.read_audit_sink,
+        "fraction": values.read_fraction,
         "log level": choices.read_log_level,
     }
 )

@@ -32,6 +32,24 @@ def broken_request_rules(settings: Settings) -> Iterator[Problem]:
         yield from _response_headers((*at, "response_headers"), route)
         if route.cors is not None:
             yield from _cors((*at, "cors"), route, route.cors, settings.public_url)
+    yield from _limits(settings)
+
+
+def _limits(settings: Settings) -> Iterator[Problem]:
+    """A limit by address needs addresses."""
+    if not settings.server.listen.startswith("unix:") or settings.server.trusted_proxies:
+        return
+    for name in ("per_address", "logins_per_address"):
+        if getattr(settings.limits, name) is not None:
+            yield Problem(
+                (("limits", name), ("server", "listen"), ("server", "trusted_proxies")),
+                BadValue(
+                    "limits nobody: through a unix socket no browser has an address",
+                    "server.trusted_proxies with the proxy in front",
+                    "its X-Forwarded-For tells the addresses",
+                ),
+                Severity.WARNING,
+            )
 
 
 # ── headers ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -31,6 +31,7 @@ OWN_PARAMETERS = frozenset(
         "state",
     }
 )
+MAX_SOCKET_MESSAGE = 16 * 1024 * 1024  # granian drops a socket whose frame is larger, before we see it
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 
@@ -230,6 +231,15 @@ def _route(settings: Settings, index: int, route: ApiSettings) -> Iterator[Probl
         )
 
 
+def _sockets(settings: Settings) -> Iterator[Problem]:
+    for index, route in enumerate(settings.api):
+        if route.websocket_max_message > MAX_SOCKET_MESSAGE:
+            yield Problem(
+                (("api", index, "websocket_max_message"),),
+                BadValue("is more than the server takes", 'at most "16MiB"', "send more in several messages"),
+            )
+
+
 def _spa(settings: Settings) -> Iterator[Problem]:
     if settings.spa is None:
         return
@@ -255,6 +265,7 @@ RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
     _store,
     _trusted_proxies,
     _routes,
+    _sockets,
     _spa,
 )
 

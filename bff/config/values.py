@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from typing import NoReturn
 
 from bff.config.settings import Network
+from bff.config.value_types import Rate
 
 
 class BadValue(Exception):
@@ -114,6 +115,16 @@ def read_count(value: object) -> int:
     return value
 
 
+def read_fraction(value: object) -> float:
+    """A part of the whole: 0 for none, 1 for all."""
+    expected = "a number from 0.0 to 1.0"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        wrong_type(value, expected)
+    if not 0 <= value <= 1:
+        raise BadValue("is out of range", expected)
+    return float(value)
+
+
 def read_duration(value: object) -> float:
     """Seconds, from a number or from `90s`, `15m`, `12h`, `7d`, `500ms`."""
     seconds = _read_quantity(value, DURATION_UNITS, 'a duration such as "500ms", "90s", "15m", "12h" or "7d"')
@@ -141,6 +152,22 @@ def read_size(value: object) -> int:
     if size != int(size):
         raise BadValue("is not a whole number of bytes", expected)
     return int(size)
+
+
+def read_rate(value: object) -> Rate:
+    """So many in a time: `100/10s`, `20/1m`."""
+    expected = 'a rate such as "100/10s", "20/1m" or "1000/1h"'
+    text = read_text(value, expected)
+    amount, slash, time = text.partition("/")
+    if not slash or not re.fullmatch(r"[0-9]{1,9}", amount.strip(), re.ASCII):
+        raise BadValue(f"is {quoted(text)}", expected)
+    try:
+        seconds = read_duration(time)
+    except BadValue as problem:
+        raise BadValue(f"is {quoted(text)}: the time {problem.message}", expected) from None
+    if int(amount) < 1 or seconds < 1 or seconds != int(seconds) or seconds > DURATION_UNITS["d"]:
+        raise BadValue("is out of range", "at least one, in whole seconds from 1s to 24h")
+    return Rate(int(amount), int(seconds))
 
 
 def _read_quantity(value: object, units: Mapping[str, float], expected: str) -> float:

@@ -23,6 +23,8 @@ _LOUD = {
     "background.failed": logging.WARNING,
     "background.crashed": logging.ERROR,
     "audit.lost": logging.ERROR,
+    "audit.failing": logging.ERROR,
+    "audit.purge_failed": logging.WARNING,
     "request.crashed": logging.ERROR,
     "session.unreadable": logging.WARNING,
 }

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from bff.session.audit_records import AuditStore, KeepsAudit
 from bff.session.documents import Documents, KeepsDocuments
 from bff.session.records import Store
 from bff.session.stores.memory import MemoryStore
+from bff.session.stores.memory_audit import MemoryAudit
 from bff.session.stores.memory_documents import MemoryDocuments
 from bff.session.stores.memory_tally import MemoryTally
 from bff.session.stores.sqlite import SqliteStore
@@ -51,6 +53,11 @@ def open_store(url: str, *, timeout: float = 2.0) -> Store:
 def documents_of(store: Store) -> Documents:
     """Return where this store keeps documents. One that keeps none has them in this process's memory."""
     return store.documents if isinstance(store, KeepsDocuments) else MemoryDocuments()
+
+
+def audit_of(store: Store) -> AuditStore:
+    """Return where this store keeps an audit log. One that keeps none has it in this process's memory."""
+    return store.audit if isinstance(store, KeepsAudit) else MemoryAudit()
 
 
 def tally_of(store: Store) -> Tally:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, is_live, unavailable
+from bff.session.stores.memory_audit import MemoryAudit
 from bff.session.stores.memory_documents import MemoryDocuments
 from bff.session.stores.memory_tally import MemoryTally
 
@@ -107,6 +108,7 @@ class MemoryStore:
         self._feed.restore()
         self.documents = MemoryDocuments(limit=limit)
         self.tally = MemoryTally()
+        self.audit = MemoryAudit()
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 

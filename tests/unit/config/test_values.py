@@ -370,12 +370,6 @@ def test_client_tokens_are_not_there_yet():
     assert ('is "users"', 'did you mean "user"?') == refusal(choices.read_token_kind, "users")
 
 
-def test_websockets_are_not_there_yet():
-    """A switch that would do nothing is refused."""
-    assert choices.read_websocket(False) is False
-    assert "WebSockets are not available in this version" == refusal(choices.read_websocket, True)[0]
-
-
 def test_scopes():
     """RFC 6749 §3.3: a scope has no spaces; several in one string are the usual mistake."""
     assert "api:read" == choices.read_scope("api:read")
@@ -460,17 +454,21 @@ def test_passwords_in_store_addresses_are_seen():
 
 
 def test_audit_sinks():
-    """Audit events go to standard output or to a file."""
-    assert "stdout" == choices.read_audit_sink("stdout")
+    """Audit lines go to standard output, to a file or to the session store."""
+    assert ("stdout", "store") == tuple(map(choices.read_audit_sink, ("stdout", "store")))
     assert "file:audit.jsonl" == choices.read_audit_sink("file:audit.jsonl")
     assert ("is no audit sink", 'did you mean "file:audit.jsonl"?') == refusal(
         choices.read_audit_sink, "audit.jsonl"
     )
     assert ("is no audit sink", "") == refusal(choices.read_audit_sink, "file:")
-    assert (
-        "the session store is not available as an audit sink in this version"
-        == refusal(choices.read_audit_sink, "store")[0]
-    )
+    assert ("is no audit sink", 'did you mean "store"?') == refusal(choices.read_audit_sink, "store:")
+
+
+def test_fractions():
+    """A part of the whole."""
+    assert [0.0, 0.25, 1.0] == [values.read_fraction(value) for value in (0, 0.25, 1)]
+    assert {"is out of range"} == {refusal(values.read_fraction, value)[0] for value in (-0.1, 1.1, float("nan"))}
+    assert ("is a boolean", "is a string") == tuple(refusal(values.read_fraction, x)[0] for x in (True, "1"))
 
 
 def test_log_levels_and_providers():

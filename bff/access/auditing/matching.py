@@ -1,0 +1,43 @@
+"""Whether a line fits a query. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bff.access.auditing.events import CHAIN
+from bff.session.audit_records import AuditQuery
+
+_DECODER = msgspec.json.Decoder(dict[str, object])
+
+
+def decode(line: bytes | str) -> Mapping[str, object] | None:
+    """Return a line as an object; None where it is none of ours."""
+    try:
+        found = _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    seq, time = found.get("seq"), found.get("time")
+    return found if isinstance(seq, int) and isinstance(time, int | float) else None
+
+
+def fits(query: AuditQuery, line: Mapping[str, object]) -> bool:
+    """Tell whether everything that is asked holds for this line."""
+    time = line["time"]
+    if query.since is not None and not time >= query.since:  # type: ignore[operator]
+        return False
+    if query.until is not None and not time <= query.until:  # type: ignore[operator]
+        return False
+    if any(line.get(name) != value for name, value in query.exact()):
+        return False
+    if query.event_prefix is not None and not str(line.get("event")).startswith(query.event_prefix):
+        return False
+    return query.text is None or _holds(line, _folded(query.text))
+
+
+def _holds(line: Mapping[str, object], text: bytes) -> bool:
+    return any(text in _folded(value) for name, value in line.items() if name not in CHAIN)
+
+
+def _folded(value: object) -> bytes:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text.encode("utf-8", "replace").lower()
