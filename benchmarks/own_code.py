@@ -73,6 +73,9 @@ class InstantUpstream:
     def open(self, route: Route, method: str, url: str, headers: list[tuple[str, str]], body: object) -> _Answer:  # noqa: ARG002 - the protocol
         return _Answer()
 
+    def start(self) -> None:
+        return
+
     async def close(self) -> None:
         return
 

@@ -12,17 +12,22 @@ from litestar.config.app import AppConfig
 
 from bff import __version__
 from bff.access.assigned import AssignmentFile
-from bff.access.audit import AuditLog, open_sink
 from bff.access.configured import build_assigned, build_principals, build_role_map
 from bff.access.principals import Principals
 from bff.access.roles import RoleReader
+from bff.assembly.administration import Administration, AdministrationParts
+from bff.assembly.audit import AuditDuties, build_audit_log
 from bff.assembly.endpoints import EndpointParts, build_endpoints
 from bff.assembly.keys import KeyWatch
+from bff.assembly.limits import build_limits
+from bff.assembly.sockets import build_sockets
+from bff.assembly.statistics import build_statistics
+from bff.config.findings import Finding
 from bff.config.key_files import KeyFiles
 from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
-from bff.events import Emit
+from bff.events import Emit, to_each
 from bff.from_settings import build_client, build_dev_server, build_route, build_token_rules
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
@@ -35,10 +40,13 @@ from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
 from bff.proxy.mount import build_mounts
 from bff.proxy.routes import RouteTable
-from bff.proxy.upstream import PyreqwestUpstream, Upstream
+from bff.proxy.streams import OpenCalls
+from bff.proxy.upstream import Upstream
+from bff.proxy.upstreams import Upstreams
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
+from bff.session.purging import purge_for_ever
 from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
@@ -52,7 +60,6 @@ from bff.web.spa import DEFAULT_POLICY, SpaFiles
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
-_PURGE_EVERY = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Parts:
     principals: Principals | None = None
     emit: Emit | None = None
     clock: Callable[[], float] = time.time
+    warnings: Sequence[Finding] = ()  # of the loader, shown among the findings
     key_files: KeyFiles | None = None  # to go on with keys that change; None: those of the settings, for good
 
 
@@ -76,20 +84,17 @@ class Bff:
         clock = parts.clock
         self._clock = clock
         log = parts.emit or emit_to_log
-        audit = AuditLog(open_sink(settings.audit.sink), clock, log)
-        self._audit = audit
-
-        def emit(name: str, fields: object) -> None:
-            log(name, fields)  # type: ignore[arg-type]
-            audit.record(name, fields)  # type: ignore[arg-type]
-
-        self._emit = emit
-        self._draining = False
-        self._watching: list[asyncio.Task[None]] = []
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
-        self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
         store = parts.store or open_store(settings.session.store.reveal(), timeout=settings.session.store_timeout)
         self.store = store
+        audit = build_audit_log(settings, ring, store, clock, log)
+        self.audit = audit
+        self._audit_duties = AuditDuties(audit, settings, ring, store, clock)
+        self.statistics = build_statistics(settings, store, clock, log)
+        self._emit = emit = to_each(log, audit.record, self.statistics.record)
+        self._draining = False
+        self._watching: list[asyncio.Task[None]] = []
+        self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
         self._transport = parts.transport or IssuerTransport(timeout=settings.oidc.timeout)
         self.relying_party = RelyingParty(
             build_client(settings),
@@ -141,15 +146,20 @@ class Bff:
         cookie = CookieWriter(settings.session.cookie_name, same_site=settings.session.same_site)
         routes = [build_route(api, settings) for api in settings.api]
         dev_server = build_dev_server(settings)
-        self._upstream = parts.upstream or PyreqwestUpstream([*routes, *([dev_server] if dev_server else [])])
+        self._upstream = parts.upstream or Upstreams([*routes, *([dev_server] if dev_server else [])], emit)
         forwarding = Forwarding(settings.public_url, settings.server.trusted_proxies)
         front = Front(settings.public_url, forwarding)
         limits = HeaderLimits(settings.server.max_headers, settings.server.max_header_size)
+        self._worker_limits = worker_limits = build_limits(settings, emit)
+        self._opened = OpenCalls(
+            sessions=self.sessions, renewer=self.renewer, clock=clock, principal_now=principal_now
+        )
+        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened)
         self.routes = RouteTable(routes)
         self.api = ApiProxy(
             sessions=self.sessions,
             renewer=self.renewer,
-            forward=Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit),
+            forward=forward,
             front=front,
             own_origin=settings.public_url,
             cookie_name=settings.session.cookie_name,
@@ -158,7 +168,10 @@ class Bff:
             emit=emit,
             clock=clock,
             principal_now=principal_now,
+            gate=worker_limits.gate,
+            calls=self.statistics.calls,
         )
+        self._sockets = build_sockets(settings, self.api, forward, self._opened, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,
             EndpointParts(
@@ -175,10 +188,25 @@ class Bff:
                 revocations=revocations,
                 front=front,
                 limits=limits,
+                login_limit=worker_limits.logins,
                 clock=clock,
                 emit=emit,
             ),
         )
+        admin = AdministrationParts(
+            self._endpoints,
+            store,
+            vault,
+            self._background,
+            routes,
+            principals,
+            assigned,
+            role_reader,
+            emit,
+            version=__version__,
+            warnings=parts.warnings,
+        )
+        self._administration = Administration(settings, admin)
         self._cookie_deletion = cookie.deletion
         self._front = front
         self._limits = limits
@@ -196,22 +224,28 @@ class Bff:
 
     def management(self) -> Litestar:
         """Return the Litestar application of the management listener."""
-        return self._litestar([build_health_router(self.health)], [])
+        return self._litestar([build_health_router(self.health), *self._administration.management()], [])
 
     def front_door(self, beside: Sequence[Lifespan] = ()) -> FrontDoor:
         """Return the ASGI application of the public listener; `beside` are started after and stopped before us."""
         settings = self.settings
         shared = settings.server.management_listen == "same"
         handlers = [self._endpoints.router(), *([build_health_router(self.health)] if shared else [])]
+        handlers += self._administration.public()
         files = None
         if settings.spa is not None and settings.spa.directory is not None:
             policy = settings.spa.content_security_policy or DEFAULT_POLICY
             files = SpaFiles(Path(settings.spa.directory), policy)
         return FrontDoor(
             control=self._litestar(handlers, [self.lifespan, *beside]),  # type: ignore[arg-type]
-            control_prefixes=(settings.server.prefix, *(("/health",) if shared else ())),
+            control_prefixes=(
+                settings.server.prefix,
+                *(("/health",) if shared else ()),
+                *self._administration.prefixes,
+            ),
             routes=self.routes,
             api=self.api,
+            sockets=self._sockets,
             front=self._front,
             limits=self._limits,
             emit=self._emit,
@@ -221,8 +255,8 @@ class Bff:
 
     def plug_into(self, config: AppConfig) -> AppConfig:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
-        config.route_handlers.append(self._endpoints.router())
-        config.route_handlers.extend(build_mounts(self.routes, self.api))
+        config.route_handlers.extend([self._endpoints.router(), *self._administration.public()])
+        config.route_handlers.extend(build_mounts(self.routes, self.api, self._sockets))
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
         return config
@@ -253,15 +287,18 @@ class Bff:
 
     async def start(self) -> None:
         """Start. What is away now (store, issuer) is waited for; the worker serves what it can meanwhile."""
-        self._audit.start()
+        self.audit.start()
         try:
             await self.store.open()
         except SessionStoreUnavailable as error:
             self._emit("store.unavailable", {"detail": error.detail})
         self.feed.start()
+        self._upstream.start()
+        self.statistics.start()
         await self.relying_party.start()
-        self._janitor = asyncio.get_running_loop().create_task(self._purge(), name="purge-sessions")
-        for watched in (self._assignments, self.keys):
+        purging = purge_for_ever(self.store, self._clock, self._emit)
+        self._janitor = asyncio.get_running_loop().create_task(purging, name="purge-sessions")
+        for watched in (self._assignments, self.keys, self._audit_duties):
             if watched is not None:
                 self._watching.append(asyncio.get_running_loop().create_task(watched.watch(), name="watch-files"))
 
@@ -269,11 +306,13 @@ class Bff:
         """Be unready, and end what would stay open: the server waits for every answer before it stops us."""
         self._draining = True
         self.sessions.close_watchers()
+        self._opened.drain()
 
     async def stop(self) -> None:
         """Finish what must not be lost, then let go of everything."""
         self._draining = True
         self._janitor.cancel()
+        self._opened.close()
         for watching in self._watching:
             watching.cancel()
         await self._background.close(self.settings.server.shutdown_timeout)
@@ -281,16 +320,10 @@ class Bff:
         await self.relying_party.close()
         await self._transport.close()
         await self._upstream.close()
+        await self._worker_limits.close()
+        await self.statistics.close()
+        await self.audit.close()
         await self.store.close()
-        await self._audit.close()
-
-    async def _purge(self) -> None:
-        while True:
-            await asyncio.sleep(_PURGE_EVERY)
-            try:
-                await self.store.purge(self._clock())
-            except SessionStoreUnavailable as error:
-                self._emit("store.unavailable", {"detail": error.detail})
 
 
 def build_app(settings: Settings, parts: Parts = Parts()) -> FrontDoor:

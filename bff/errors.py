@@ -14,10 +14,11 @@ class BffError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     default_detail: ClassVar[str] = "Something went wrong on our side. The request id names it in our logs."
+    default_retry_after: ClassVar[int | None] = None
 
     def __init__(self, detail: str | None = None, *, retry_after: int | None = None, **members: str | int) -> None:
         self.detail = detail if detail is not None else self.default_detail
-        self.retry_after = retry_after  # seconds
+        self.retry_after = retry_after if retry_after is not None else self.default_retry_after  # seconds
         self.members = members  # extension members of the problem document
         super().__init__(f"{self.code}: {self.detail}")
 
@@ -169,15 +170,27 @@ class MisdirectedRequest(BffError):
 
 
 class TooManyRequests(BffError):
-    """A limit on how much one session may do at once."""
+    """A limit on how much one session or address may do, at once or in a time.
+
+    `quota` are the values of the headers RateLimit and RateLimit-Policy, where the limit is one in a time.
+    """
 
     code = "too_many_requests"
     status = 429
-    title = "Too many at once"
+    title = "Too many requests"
     default_detail = "This session has too many of these open at once. Close some and try again."
+    default_retry_after = 5
+    quota: tuple[str, str] | None = None
 
-    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
-        super().__init__(detail, retry_after=retry_after)
+
+class ServerBusy(BffError):
+    """This worker has as many calls under way as it may have."""
+
+    code = "server_busy"
+    status = 503
+    title = "Too much is going on"
+    default_detail = "The server has as many calls under way as it may have. Nobody has been logged out; try again."
+    default_retry_after = 1
 
 
 class UpstreamUnreachable(BffError):
@@ -187,6 +200,18 @@ class UpstreamUnreachable(BffError):
     status = 502
     title = "The API cannot be reached"
     default_detail = "The API behind this route could not be reached. Nothing is wrong with your session."
+
+
+class UpstreamBusy(BffError):
+    """All connections to the API are in use."""
+
+    code = "upstream_busy"
+    status = 503
+    title = "The API is busy"
+    default_detail = "All connections to the API behind this route are in use. Nothing was sent; try again."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(detail, retry_after=retry_after)
 
 
 class UpstreamTimeout(BffError):
@@ -205,9 +230,7 @@ class SessionStoreUnavailable(BffError):
     status = 503
     title = "Sessions cannot be read right now"
     default_detail = "The session store does not answer. Nobody has been logged out; try again in a moment."
-
-    def __init__(self, detail: str | None = None, *, retry_after: int = 2) -> None:
-        super().__init__(detail, retry_after=retry_after)
+    default_retry_after = 2
 
 
 class AuditUnavailable(BffError):
@@ -241,9 +264,7 @@ class IssuerUnavailable(BffError):
     status = 503
     title = "The identity provider cannot be reached"
     default_detail = "The identity provider does not answer. Nobody has been logged out; try again in a moment."
-
-    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
-        super().__init__(detail, retry_after=retry_after)
+    default_retry_after = 5
 
 
 class RenewalUnchecked(IssuerUnavailable):

@@ -61,9 +61,10 @@ class FakeUpstream:
 
     @asynccontextmanager
     async def open(
-        self, route: Route, method: str, url: str, headers: list[tuple[str, str]], body: Body
+        self, route: Route, method: str, target: str, headers: list[tuple[str, str]], body: Body
     ) -> AsyncIterator[Given]:
         """See `Upstream.open`."""
+        url = route.upstream + target
         whole = (
             body if isinstance(body, bytes) else b"" if body is None else b"".join([part async for part in body])
         )
@@ -77,6 +78,9 @@ class FakeUpstream:
             yield answer
         finally:
             self.left += 1
+
+    def start(self) -> None:
+        """See `Upstream.start`."""
 
     async def close(self) -> None:
         """See `Upstream.close`."""

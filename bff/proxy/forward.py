@@ -3,26 +3,39 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from bff.errors import BadRequest, UpstreamTimeout, UpstreamUnreachable
+from bff.errors import AccessDenied, BadRequest, BffError, SessionExpired, UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.http.cookies import keep_cookies
 from bff.proxy.answer import build_answer_headers
-from bff.proxy.asgi import Hangups, Receive, Scope, Send
+from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import BrowserGone, Upload, read_small
 from bff.proxy.call import Call
+from bff.proxy.closing import Ending
 from bff.proxy.forwarded import Forwarding, trace_header
+from bff.proxy.hangups import Hangups
+from bff.proxy.long_answers import Flow
+from bff.proxy.streams import OpenCalls
 from bff.proxy.upstream import Body, Upstream, UpstreamResponse
+
+_LARGE = 64 * 1024  # bytes: what is smaller is gone before anybody could want to cut it
 
 
 class Forwarder:
     """Carries calls to their upstream."""
 
-    def __init__(self, upstream: Upstream, forwarding: Forwarding, cookie_name: str, emit: Emit) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        forwarding: Forwarding,
+        cookie_name: str,
+        emit: Emit,
+        opened: OpenCalls | None = None,
+    ) -> None:
         self._upstream = upstream
         self._forwarding = forwarding
         self._cookie_name = cookie_name.encode("ascii")
         self._emit = emit
-        self._hangups = Hangups()
+        self._hangups = Hangups(opened)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         """Forward and stream the answer.
@@ -35,19 +48,22 @@ class Forwarder:
         try:
             body = await self._body(receive, call) if call.head.has_body else None
             if isinstance(body, Upload):
-                body.on_end = lambda: self._hangups.watch(task, receive)
+                body.on_end = lambda: self._hangups.watch(task, receive, call)
                 await self._upload(scope, send, call, body)
             else:
-                self._hangups.watch(task, receive)
+                self._hangups.watch(task, receive, call)
                 async with self._open(scope, call, body) as response:
                     await self._answer(scope, send, call, response)
         except BrowserGone as error:
             # Whoever sent chunks that are none is still there to read this (RFC 9112 §7.1); nobody else is.
             raise BadRequest("The body broke off, or is not framed as HTTP.") from error
         except asyncio.CancelledError:
-            if not self._hangups.is_gone(task):
+            ending = self._hangups.ending(task)
+            if ending is None and not self._hangups.is_gone(task):
                 raise
             task.uncancel()
+            if ending is not None:  # nothing has been answered yet
+                raise _refusal(ending) from None
         finally:
             self._hangups.stop(task)
 
@@ -68,12 +84,19 @@ class Forwarder:
             await exchange.__aexit__(None, None, None)
 
     def _open(self, scope: Scope, call: Call, body: Body) -> AbstractAsyncContextManager[UpstreamResponse]:
-        url = call.route.upstream + call.rest
+        target = call.rest
         if query := scope["query_string"]:
-            url = f"{url}?{query.decode('latin-1')}"
-        return self._upstream.open(call.route, scope["method"], url, self._headers(call, body), body)
+            target = f"{target}?{query.decode('latin-1')}"
+        return self._upstream.open(call.route, scope["method"], target, self._headers(call, body), body)
 
     def _headers(self, call: Call, body: Body) -> list[tuple[str, str]]:
+        headers = self.headers(call)
+        if body is not None and not isinstance(body, bytes) and call.head.content_length is not None:
+            headers.append(("content-length", str(call.head.content_length)))
+        return headers
+
+    def headers(self, call: Call) -> list[tuple[str, str]]:
+        """Return what the upstream is told: what may pass of the browser's headers, and ours."""
         head = call.head
         headers = head.forward
         headers += self._forwarding.headers(call.address)
@@ -85,8 +108,6 @@ class Forwarder:
             kept = keep_cookies(head.cookies, call.route.forward_cookies)
             if kept:
                 headers.append(("cookie", kept.decode("latin-1")))
-        if body is not None and not isinstance(body, bytes) and head.content_length is not None:
-            headers.append(("content-length", str(head.content_length)))
         return headers
 
     async def _body(self, receive: Receive, call: Call) -> bytes | Upload:
@@ -97,19 +118,35 @@ class Forwarder:
         headers = build_answer_headers(
             response.headers, call.route, self._cookie_name, call.request_id.encode("ascii")
         )
+        missing = _length(response, scope["method"])
+        flow = _flow(response, missing)
+        task = self._hangups.current()
+        if flow is not None:
+            self._hangups.flows(task, flow)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         try:
-            await _stream(send, response, _length(response, scope["method"]))
+            if flow is not None and flow.is_events:  # the page learns that it is connected before anything happens
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
+            await _stream(send, response, missing, flow)
+        # Returning without the final message makes the server close the connection in the middle.
         except (UpstreamUnreachable, UpstreamTimeout) as error:
-            # Returning without the final message makes the server close the connection in the middle.
-            self._emit(
-                "upstream.cut", {"route": call.route.path, "code": error.code, "request_id": call.request_id}
-            )
+            self._cut("upstream.cut", call, error.code)
+        except asyncio.CancelledError:
+            ending = self._hangups.ending(task)
+            if ending is None:
+                raise
+            task.uncancel()
+            self._cut("stream.ended", call, ending.value)
+
+    def _cut(self, event: str, call: Call, code: str) -> None:
+        self._emit(event, {"route": call.route.path, "code": code, "request_id": call.request_id})
 
 
-async def _stream(send: Send, response: UpstreamResponse, missing: int | None) -> None:
+async def _stream(send: Send, response: UpstreamResponse, missing: int | None, flow: Flow | None) -> None:
     while True:
         chunk = await response.read() if missing != 0 else None
+        if flow is not None:
+            flow.moved = True
         if chunk is None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
@@ -119,6 +156,20 @@ async def _stream(send: Send, response: UpstreamResponse, missing: int | None) -
                 await send({"type": "http.response.body", "body": chunk, "more_body": False})
                 return
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+
+def _refusal(ending: Ending) -> BffError:
+    return AccessDenied() if ending is Ending.ACCESS_DENIED else SessionExpired(reason="ended")
+
+
+def _flow(response: UpstreamResponse, missing: int | None) -> Flow | None:
+    """Return how an answer comes down that may take a while."""
+    if missing is not None and missing < _LARGE:
+        return None
+    is_events = any(
+        name == b"content-type" and value[:17].lower() == b"text/event-stream" for name, value in response.headers
+    )
+    return Flow(is_events=is_events, is_bounded=missing is not None)
 
 
 def _length(response: UpstreamResponse, method: str) -> int | None:

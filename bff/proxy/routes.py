@@ -7,6 +7,16 @@ from dataclasses import dataclass, field
 from bff.access.policy import Policy
 from bff.proxy.cors import CrossOrigin
 from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
+from bff.proxy.service import Address, Service
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRules:
+    """What the WebSockets of a route may do."""
+
+    max_message: int  # bytes, both ways
+    max_queue: int  # messages of the upstream that wait for a slow browser
+    idle_timeout: float  # seconds without a message either way
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,15 @@ class Route:
     request_rules: RequestHeaderRules | None = None
     response_rules: ResponseHeaderRules | None = None
     cors: CrossOrigin | None = None
+    sockets: SocketRules | None = None  # None: it carries none
+    upstreams: tuple[Address, ...] = ()  # several, or one that is no URL; `upstream` is the first one then
+    service: Service = field(default_factory=Service)
     is_page: bool = False  # the development server behind us: its own caching and content policy stand
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Every address that serves it."""
+        return self.upstreams or (Address(self.upstream),)
 
 
 class RouteTable:

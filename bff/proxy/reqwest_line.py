@@ -1,0 +1,191 @@
+"""Lines over TCP and TLS, by pyreqwest. The only module that knows it.
+
+Everything it would do by itself is switched off: a proxy follows no redirect, decodes no body, keeps no cookie,
+sends no referrer and asks no environment for proxies.
+
+One thing it cannot do (0.15): break off a request whose answer has not begun. Cancelling the task only ends the
+waiting. So each line is a client of its own with a single connection, which can be found and shut down
+(`bff.proxy.hang_up`); a client is small, and its pool of one costs less than its pool for all would.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import BuilderError, ConnectTimeoutError, RequestError, RequestTimeoutError
+from pyreqwest.request import StreamRequest
+from pyreqwest.response import Response
+
+from bff.errors import UpstreamTimeout, UpstreamUnreachable
+from bff.proxy.hang_up import Cutter, numbers
+from bff.proxy.routes import Route
+from bff.proxy.service import Address, Tls
+from bff.proxy.upstream import Body, ConnectTimeout, Headers
+
+_IDLE = timedelta(seconds=30)
+_LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
+_PORTS = {"http": 80, "https": 443}
+
+
+class ReqwestLine:
+    """See `bff.proxy.lines.Line`."""
+
+    __slots__ = ("_client", "_cutter", "_number", "is_fresh", "is_upload")
+
+    def __init__(self, client: Client, number: int | None, cutter: Cutter, *, is_upload: bool) -> None:
+        self._client = client
+        self._number = number
+        self._cutter = cutter
+        self.is_upload = is_upload
+        self.is_fresh = True
+
+    async def send(self, method: str, url: str, headers: Headers, body: Body) -> "ReqwestAnswer":
+        """See `Line.send`."""
+        self.is_fresh = False
+        builder = self._client.request(method, url).headers(headers)
+        if body:
+            builder = builder.body_bytes(body) if isinstance(body, bytes) else builder.body_stream(body)
+        # Without this the first 64 KiB are awaited before anything is handed on: events would hang.
+        request = builder.streamed_read_buffer_limit(0).build_streamed()
+        try:
+            return ReqwestAnswer(request, await request.__aenter__())
+        except RequestError as error:
+            raise _translate(error) from error
+
+    def cut(self) -> None:
+        """See `Line.cut`."""
+        if self._number is not None:
+            self._cutter.cut(self._number)
+            self._number = None
+
+    def __del__(self) -> None:
+        if self._number is not None:  # its only connection goes with it
+            numbers.give_back(self._number)
+
+
+class ReqwestAnswer:
+    """See `bff.proxy.lines.LineAnswer`. Translates the client's errors, whose classes are coarse."""
+
+    __slots__ = ("_request", "_response", "headers", "status")
+
+    def __init__(self, request: StreamRequest, response: Response) -> None:
+        self._request = request
+        self._response = response
+        self.status: int = response.status
+        self.headers = _read_headers(response)
+
+    async def read(self) -> bytes | None:
+        """See `UpstreamResponse.read`."""
+        try:
+            chunk = await self._response.body_reader.read_chunk()
+        except RequestError as error:
+            raise _translate(error) from error
+        return None if chunk is None else bytes(chunk)
+
+    async def close(self) -> None:
+        """See `LineAnswer.close`."""
+        await self._request.__aexit__(None, None, None)
+
+
+def line_builder(route: Route, address: Address, cutter: Cutter) -> Callable[[bool], ReqwestLine]:
+    """Return what builds lines to an address.
+
+    Raises:
+        ValueError: a certificate or key cannot be used.
+    """
+    service = route.service
+    patience = max(route.timeout, service.idle_timeout or route.timeout)
+    # Its read timeout runs while a body is still being sent; the sender, who knows how that gets on, times uploads.
+    patience_of = {False: patience, True: max(_LONGEST_UPLOAD, patience)}
+    if service.http2:  # many calls share one connection, which nobody may cut
+        shared = {upload: _build_client(route, address, patience_of[upload], None) for upload in patience_of}
+        return lambda upload: ReqwestLine(shared[upload], None, cutter, is_upload=upload)
+    _build_client(route, address, patience, None)  # so that what cannot be used stops the start
+
+    def build(upload: bool) -> ReqwestLine:
+        number = numbers.take()
+        return ReqwestLine(
+            _build_client(route, address, patience_of[upload], number), number, cutter, is_upload=upload
+        )
+
+    return build
+
+
+def _build_client(route: Route, address: Address, patience: float, number: int | None) -> Client:
+    builder = (
+        ClientBuilder()
+        .follow_redirects(False)
+        .gzip(False)
+        .brotli(False)
+        .zstd(False)
+        .deflate(False)
+        .referer(False)
+        .no_proxy()
+        .user_agent("bff")
+        .connect_timeout(timedelta(seconds=route.connect_timeout))
+        .pool_idle_timeout(_IDLE)
+        .read_timeout(timedelta(seconds=patience))
+    )
+    if number is not None:
+        builder = builder.tcp_user_timeout(timedelta(milliseconds=number))
+    url = urlsplit(address.url)
+    if url.scheme == "https":
+        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or _PORTS["https"])
+    else:
+        # No certificate is ever seen where there is no TLS and no redirect is followed, and the system's roots
+        # would cost each client 3 ms and 120 KiB.
+        builder = builder.danger_accept_invalid_certs(True)
+    if not route.service.http2:
+        builder = builder.http1_lower_case_headers()
+    elif url.scheme == "https":
+        builder = builder.http2(True)
+    else:
+        builder = builder.http2_prior_knowledge()
+    try:
+        return builder.build()
+    except BuilderError as error:
+        raise ValueError(f"{route.path}: its TLS settings cannot be used") from error
+
+
+def _with_tls(builder: ClientBuilder, tls: Tls, host: str, port: int) -> ClientBuilder:
+    try:
+        if tls.authorities is not None:
+            builder = builder.add_root_certificate_pem(tls.authorities.encode())
+        if tls.identity is not None:
+            builder = builder.identity_pem(tls.identity.encode())
+    except BuilderError as error:
+        raise ValueError("a certificate or key for an upstream cannot be used") from error
+    if tls.server_name is not None:  # see `url_of`: the name stands in the URL, and leads to the address
+        builder = builder.resolve(tls.server_name, str(ip_address(host)), port)
+    return builder
+
+
+def url_of(address: Address, tls: Tls) -> str:
+    """Return the URL that an address is called by: with the name that its certificate must have."""
+    url = urlsplit(address.url)
+    if tls.server_name is None or url.scheme != "https":
+        return address.url
+    return url._replace(netloc=f"{tls.server_name}:{url.port or _PORTS['https']}").geturl()
+
+
+def _read_headers(response: Response) -> list[tuple[bytes, bytes]]:
+    try:
+        return [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    except ValueError:  # one value is not ASCII, which the client cannot hand out; keep the others
+        found: list[tuple[bytes, bytes]] = []
+        for name in dict.fromkeys(response.headers.keys()):
+            try:
+                found.extend((name.encode(), value.encode()) for value in response.get_header_all(name))
+            except ValueError:
+                continue
+        return found
+
+
+def _translate(error: RequestError) -> UpstreamUnreachable | UpstreamTimeout:
+    if isinstance(error, ConnectTimeoutError):
+        return ConnectTimeout()
+    if isinstance(error, RequestTimeoutError):
+        return UpstreamTimeout()
+    return UpstreamUnreachable()

@@ -1,0 +1,82 @@
+"""Timeouts beyond the one that the client keeps by itself: how long an answer may take in all, and between bytes.
+
+They cost a timer each, so that only routes that ask for them have them.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bff.errors import UpstreamTimeout
+from bff.proxy.lines import LineAnswer
+from bff.proxy.routes import Route
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds: up to the first byte of the answer, between two, and in all; None for what the client keeps."""
+
+    first: float | None
+    idle: float | None
+    total: float | None
+
+    @classmethod
+    def of(cls, route: Route) -> "Times | None":
+        """Return what the client, which knows the longer of `timeout` and `idle_timeout` alone, does not keep."""
+        service = route.service
+        idle = service.idle_timeout or route.timeout
+        if idle == route.timeout and service.total_timeout is None:
+            return None
+        return cls(
+            first=route.timeout if route.timeout < idle else None,
+            idle=idle if idle < route.timeout else None,
+            total=service.total_timeout,
+        )
+
+
+class Deadline:
+    """When a call must be over, by the loop's clock."""
+
+    __slots__ = ("_at", "_times")
+
+    def __init__(self, times: Times) -> None:
+        self._times = times
+        self._at = asyncio.get_running_loop().time() + times.total if times.total is not None else None
+
+    async def head(self, send: Coroutine[Any, Any, T], *, upload: bool) -> T:
+        """Wait for the head of an answer; raise `UpstreamTimeout`. Uploads are timed by their sender."""
+        return await self._within(None if upload else self._times.first, send)
+
+    async def chunk(self, read: Coroutine[Any, Any, T]) -> T:
+        """Wait for a part of its body; raise `UpstreamTimeout`."""
+        return await self._within(self._times.idle, read)
+
+    async def _within(self, seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
+        until = self._at
+        if seconds is not None:
+            soon = asyncio.get_running_loop().time() + seconds
+            until = soon if until is None else min(until, soon)
+        try:
+            async with asyncio.timeout_at(until):
+                return await work
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+
+
+class TimedAnswer:
+    """An answer whose parts must come in time. See `bff.proxy.upstream.UpstreamResponse`."""
+
+    __slots__ = ("_answer", "_deadline", "headers", "status")
+
+    def __init__(self, answer: LineAnswer, deadline: Deadline) -> None:
+        self._answer = answer
+        self._deadline = deadline
+        self.status = answer.status
+        self.headers = answer.headers
+
+    async def read(self) -> bytes | None:
+        """See `UpstreamResponse.read`."""
+        return await self._deadline.chunk(self._answer.read())

@@ -1,0 +1,169 @@
+"""Every route's upstream: finds an address and a line, sends, tries again where that is safe, streams the answer.
+
+A call is repeated once at most, only while nothing of an answer has come, and only when it may be: the client's
+errors do not tell whether the upstream has read the request (RFC 9110 §9.2.2).
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from time import monotonic
+
+from bff.errors import UpstreamTimeout, UpstreamUnreachable
+from bff.events import Emit
+from bff.proxy.backends import Backend, Backends
+from bff.proxy.hang_up import Cutter
+from bff.proxy.health import AddressHealth
+from bff.proxy.lines import Line, LineAnswer, Pool
+from bff.proxy.reqwest_line import line_builder, url_of
+from bff.proxy.routes import Route
+from bff.proxy.service import Address
+from bff.proxy.timed import Deadline, TimedAnswer, Times
+from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1
+_IDEMPOTENT = _SAFE | {"PUT", "DELETE"}  # §9.2.2
+_REPEATABLE = {"safe": _SAFE, "idempotent": _IDEMPOTENT, "never": frozenset[str]()}
+
+
+class Upstreams:
+    """See `bff.proxy.upstream.Upstream`. One for all routes of a worker."""
+
+    def __init__(self, routes: Sequence[Route], emit: Emit, clock: Callable[[], float] = monotonic) -> None:
+        """Raise `ValueError` when a route's certificates cannot be used."""
+        self._emit = emit
+        self._clock = clock
+        self._cutter = Cutter()
+        self._carriers = {route.path: self._build(route) for route in routes}
+
+    def open(
+        self, route: Route, method: str, target: str, headers: Headers, body: Body
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """See `Upstream.open`."""
+        return _Exchange(self._carriers[route.path], method, target, headers, body)
+
+    def start(self) -> None:
+        """See `Upstream.start`."""
+
+    async def close(self) -> None:
+        """See `Upstream.close`."""
+        self._carriers.clear()  # lines have nothing but their connections, which go with them
+
+    def _build(self, route: Route) -> "_Carrier":
+        each = [self._build_backend(route, address) for address in route.addresses]
+        return _Carrier(route, Backends(route, each, self._clock, self._emit))
+
+    def _build_backend(self, route: Route, address: Address) -> Backend:
+        service = route.service
+        pool = Pool(line_builder(route, address, self._cutter), service.max_connections, service.pool_timeout)
+        return Backend(address, url_of(address, service.tls), pool, AddressHealth(service.health))
+
+
+class _Carrier:
+    """What is worked out once for each route."""
+
+    __slots__ = ("backends", "repeatable", "times")
+
+    def __init__(self, route: Route, backends: Backends) -> None:
+        self.backends = backends
+        self.repeatable = _REPEATABLE[route.service.retry]
+        self.times = Times.of(route)
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_answer", "_backend", "_body", "_carrier", "_deadline", "_headers", "_line", "_method", "_target",
+        "_was_fresh",
+    )  # fmt: skip
+
+    def __init__(self, carrier: _Carrier, method: str, target: str, headers: Headers, body: Body) -> None:
+        if body == b"":
+            headers.append(("content-length", "0"))  # left out by the client; some servers answer 411 then
+        self._carrier = carrier
+        self._method = method
+        self._target = target
+        self._headers = headers
+        self._body = body
+
+    _answer: LineAnswer
+    _backend: Backend
+    _deadline: Deadline | None
+    _line: Line
+    _was_fresh: bool
+
+    async def __aenter__(self) -> UpstreamResponse:
+        carrier = self._carrier
+        backend = carrier.backends.only
+        if backend is None:
+            backend = carrier.backends.choose(may_fail=self._may_repeat()) or carrier.backends.each[0]
+        self._deadline = Deadline(carrier.times) if carrier.times is not None else None
+        try:
+            return await self._attempt(backend)
+        except (UpstreamUnreachable, ConnectTimeout) as error:
+            second = self._second(backend, error)
+            if second is None:
+                raise
+        return await self._attempt(second)
+
+    async def __aexit__(self, *_details: object) -> None:
+        try:
+            await self._answer.close()
+        finally:
+            self._backend.pool.give_back(self._line)
+
+    async def _attempt(self, backend: Backend) -> UpstreamResponse:
+        body = self._body
+        upload = None if body is None or isinstance(body, bytes) else _Watched(body)
+        is_upload = upload is not None
+        pool, deadline = backend.pool, self._deadline
+        line = pool.take(upload=is_upload) or await pool.wait(upload=is_upload)
+        self._backend, self._line, self._was_fresh = backend, line, line.is_fresh
+        try:
+            sent = body if upload is None else upload.pieces()
+            sending = line.send(self._method, backend.url + self._target, self._headers, sent)
+            answer = await (sending if deadline is None else deadline.head(sending, upload=is_upload))
+            if answer.status < 200:  # RFC 9110 §15.2.2: a protocol that nobody asked for
+                await answer.close()
+                raise UpstreamUnreachable
+        except (UpstreamUnreachable, UpstreamTimeout) as error:
+            if deadline is None:
+                pool.give_back(line)
+            else:  # it may be ours alone, and unknown to the client
+                pool.discard(line)
+            if upload is None or not upload.broke:
+                self._carrier.backends.failed(backend, error)
+            raise
+        except BaseException:  # nobody waits for the answer any more
+            pool.discard(line)
+            raise
+        self._carrier.backends.answered(backend)
+        self._answer = answer
+        return answer if deadline is None else TimedAnswer(answer, deadline)
+
+    def _may_repeat(self) -> bool:
+        return not self._body and self._method in self._carrier.repeatable
+
+    def _second(self, first: Backend, error: UpstreamUnreachable | ConnectTimeout) -> Backend | None:
+        """Where to try again: elsewhere, or on the only address, where a connection may have gone stale unseen."""
+        if not self._may_repeat():
+            return None
+        if self._carrier.backends.only is None:
+            return self._carrier.backends.choose(may_fail=True, tried=(first,))
+        return first if not self._was_fresh and not isinstance(error, ConnectTimeout) else None
+
+
+class _Watched:
+    """A body on its way, which knows whether it was the body that broke, and not the upstream."""
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self.broke = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except BaseException:
+            self.broke = True
+            raise
