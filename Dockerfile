@@ -10,6 +10,16 @@ COPY frontend_example/index.html frontend_example/tsconfig.json frontend_example
 COPY frontend_example/src ./src
 RUN npm run build
 
+# ── the console, which comes with bff ───────────────────────────────────────────────────────────────────────
+FROM node:24-slim AS console
+WORKDIR /src
+COPY bff/web/console/package.json bff/web/console/package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY bff/web/console/index.html bff/web/console/tsconfig.json bff/web/console/vite.config.ts ./
+COPY bff/web/console/src ./src
+COPY bff/web/console/tests ./tests
+RUN npm run build
+
 # ── bff: the locked packages first, since they change least, then its own wheel ─────────────────────────────
 FROM python:3.13-slim AS packages
 RUN python -m venv /opt/bff
@@ -18,6 +28,7 @@ COPY requirements.lock ./
 RUN /opt/bff/bin/python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bff ./bff
+COPY --from=console /src/dist ./bff/web/console/dist
 RUN /opt/bff/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --wheel-dir dist .
 RUN /opt/bff/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index --find-links dist bff
 

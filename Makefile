@@ -6,7 +6,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.13 python3.12 python3.11; d
 	done),python3)
 PY := .venv/bin/python
 SET_UP = $(PYTHON) frontend_example/demo/set_up.py
-NPM = $(PY) frontend_example/demo/node.py npm --prefix frontend_example
+NPM = $(PY) frontend_example/demo/node.py npm --prefix
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 LOCK_ARGS ?=
@@ -17,25 +17,28 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-ann
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo console test lint format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## everything together at http://localhost:8080; with DEMO_ARGS=--check it tries itself out
-	@$(SET_UP) python issuer app
+	@$(SET_UP) python issuer app console
 	@exec $(PY) frontend_example/demo/run.py $(DEMO_ARGS)
+
+console: ## the console's files, for a server that runs from this folder
+	@$(SET_UP) python console
 
 # pytest comes last, so that its summary is the last line. The plugin makes a skipped test a failure; the profile has
 # hypothesis search in the same places each time, and allows for a slow machine.
 test: ## linters, types, the front end's tests and all of pytest
-	@$(SET_UP) python issuer app chromium
+	@$(SET_UP) python issuer app console chromium
 	@$(MAKE) --no-print-directory check
 	@PYTHONPATH=.ci $(PY) -m pytest -p every_test_runs --hypothesis-profile=ci -n $(JOBS) --dist loadfile \
 		$(PYTEST_ARGS)
 
 lint: ## what `make test` checks before it runs pytest
-	@$(SET_UP) python app
+	@$(SET_UP) python app console
 	@$(MAKE) --no-print-directory check
 
 .PHONY: check
@@ -44,8 +47,10 @@ check:
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	MYPYPATH=frontend_example/demo $(PY) -m mypy frontend_example/demo
-	$(NPM) run --silent check
-	$(NPM) run --silent test
+	$(NPM) frontend_example run --silent check
+	$(NPM) frontend_example run --silent test
+	$(NPM) bff/web/console run --silent check
+	$(NPM) bff/web/console run --silent test
 
 format: ## rewrites the Python code as the formatter wants it
 	@$(SET_UP) python
@@ -70,5 +75,6 @@ lock: ## writes the lock files from pyproject.toml; LOCK_ARGS=--upgrade takes th
 
 clean: ## removes what the targets above have made
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf bff/web/console/node_modules bff/web/console/dist
 	rm -rf frontend_example/node_modules frontend_example/dist frontend_example/demo/issuer/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,7 @@
 """The console's files: built once, read once, served by name with a policy that lets nothing else in.
 
-They hold no secret, so whoever reaches the listener may have them; what they show comes from the admin API, which asks
-who is there.
+They hold no secret, so whoever reaches the listener may have them; what they show comes from the admin API, which
+asks who is there.
 """
 
 import gzip
@@ -23,8 +23,7 @@ from bff.web.pages import CONTENT_SECURITY_POLICY as PAGE_POLICY
 from bff.web.pages import build_notice_page
 
 BUILT = Path(__file__).parent / "console" / "dist"
-# `data:` for nothing but images: the page makes no use of any other (OWASP ASVS 5.0, 3.4.3). Trusted Types without a
-# policy leave script no way to turn text into markup.
+# OWASP ASVS 5.0, 3.4.3. Trusted Types without a policy leave script no way to turn text into markup.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
@@ -35,10 +34,10 @@ _FOREVER = "public, max-age=31536000, immutable"
 _NEVER = "no-store"
 _CHECK = "no-cache"
 _WORTH_PACKING = 1024  # bytes
-_NOT_BUILT = (
-    "The console is not built",
+_NOT_BUILT = "The console is not built"
+_HOW_TO_BUILD = (
     "This installation came without the console's files. Installed from source: run “make console” and start the "
-    "server again. The admin API works without it.",
+    "server again. The admin API works without it."
 )
 
 AnyRequest = Request[Any, Any, State]
@@ -113,7 +112,7 @@ def _answer(request: AnyRequest, file: ConsoleFile) -> ASGIResponse:
 
 def _not_built(request: AnyRequest) -> ASGIResponse:
     headers = _headers(PAGE_POLICY.decode("ascii"), _NEVER)
-    return _send(request, 503, headers, "text/html; charset=utf-8", build_notice_page(*_NOT_BUILT))
+    return _send(request, 503, headers, "text/html; charset=utf-8", build_notice_page(_NOT_BUILT, _HOW_TO_BUILD))
 
 
 def _send(request: AnyRequest, status: int, headers: dict[str, str], kind: str, body: bytes) -> ASGIResponse:

@@ -3,6 +3,7 @@
     python    the virtual environment .venv, with the locked packages and bff itself
     issuer    the npm packages of the demo's OpenID provider
     app       the npm packages of the example app, and its build
+    console   the npm packages of the console, and its build
     chromium  a browser for the browser tests, by apt-get where we may
     nginx     what the benchmarks compare with, by apt-get where we may
     wrk       what the benchmarks make load with, likewise
@@ -30,6 +31,7 @@ DEMO = Path(__file__).resolve().parent
 APP = DEMO.parent
 ROOT = APP.parent
 ISSUER = DEMO / "issuer"
+CONSOLE = ROOT / "bff" / "web" / "console"
 CACHE = ROOT / ".cache"
 STATE = CACHE / "set-up"
 VENV = ROOT / ".venv"
@@ -204,15 +206,26 @@ def set_up_issuer() -> None:
 
 def set_up_app() -> None:
     """The example app's packages, and the app built into frontend_example/dist."""
-    names = ("src", "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
-
-    def build(log: Path) -> None:
-        with told("Building the example app"):
-            npm(log, APP, "run", "build")
-
     with alone("example-app"):
-        _install_packages("app-packages", APP, "Installing the example app's packages")
-        unless_done("app", APP / "dist" / "index.html", fingerprint([APP / name for name in names]), build)
+        _build_page("app", APP, "the example app", _PAGE)
+
+
+def set_up_console() -> None:
+    """The console's packages, and the console built into bff/web/console/dist."""
+    with alone("console"):
+        _build_page("console", CONSOLE, "the console", (*_PAGE, "tests"))  # its types are checked with its tests
+
+
+_PAGE = ("src", "index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")
+
+
+def _build_page(part: str, folder: Path, what: str, names: Sequence[str]) -> None:
+    def build(log: Path) -> None:
+        with told(f"Building {what}"):
+            npm(log, folder, "run", "build")
+
+    _install_packages(f"{part}-packages", folder, f"Installing the packages of {what}")
+    unless_done(part, folder / "dist" / "index.html", fingerprint([folder / name for name in names]), build)
 
 
 # ── Debian packages ──────────────────────────────────────────────────────────────────────────────────────
@@ -258,6 +271,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "python": set_up_python,
     "issuer": set_up_issuer,
     "app": set_up_app,
+    "console": set_up_console,
     "chromium": set_up_chromium,
     "nginx": set_up_nginx,
     "wrk": set_up_wrk,
