@@ -15,9 +15,10 @@ from bff.oidc.client import Client
 from bff.oidc.rules import TokenRules
 from bff.proxy.cors import CrossOrigin
 from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
-from bff.proxy.routes import Route
+from bff.proxy.routes import Route, SocketRules
 
 _DEV_SERVER = "spa"
+_HOT_RELOAD = SocketRules(max_message=16 * 1024 * 1024, max_queue=16, idle_timeout=24 * 3600.0)
 
 
 def build_client(settings: Settings) -> Client:
@@ -79,6 +80,7 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
         request_rules=_build_request_rules(api.request_headers),
         response_rules=_build_response_rules(api.response_headers),
         cors=_build_cors(api.cors),
+        sockets=_build_socket_rules(api) if api.websocket else None,
     )
 
 
@@ -95,8 +97,13 @@ def build_dev_server(settings: Settings) -> Route | None:
         timeout=30.0,
         connect_timeout=2.0,
         max_body_size=0,
+        sockets=_HOT_RELOAD,
         is_page=True,
     )
+
+
+def _build_socket_rules(api: ApiSettings) -> SocketRules:
+    return SocketRules(api.websocket_max_message, api.websocket_max_queue, api.websocket_idle_timeout)
 
 
 def _build_request_rules(headers: RequestHeaderSettings) -> RequestHeaderRules | None:

@@ -43,6 +43,10 @@ class OpenCall(Protocol):
         ...
 
 
+def _anything(_call: Call) -> bool:
+    return True
+
+
 @dataclass(eq=False, slots=True)
 class _Watched:
     """A session with open calls."""
@@ -61,13 +65,12 @@ class OpenCalls:
         *,
         sessions: Sessions,
         renewer: Renewer,
-        allows: Callable[[Call], bool],
         clock: Callable[[], float],
         principal_now: Callable[[Principal, float], Principal] | None = None,
     ) -> None:
         self._sessions = sessions
         self._renewer = renewer
-        self._allows = allows
+        self._allows: Callable[[Call], bool] = _anything
         self._clock = clock
         self._principal_now = principal_now
         self._by_session: dict[LiveSession, _Watched] = {}
@@ -75,6 +78,10 @@ class OpenCalls:
         self._timer: asyncio.TimerHandle | None = None
         self._asking: asyncio.Task[None] | None = None
         self._draining_since: float | None = None
+
+    def decide_with(self, allows: Callable[[Call], bool]) -> None:
+        """Ask this whether a call may still be made, whenever its user's roles or claims have changed."""
+        self._allows = allows
 
     def __len__(self) -> int:
         return len(self._anonymous) + sum(len(watched.calls) for watched in self._by_session.values())

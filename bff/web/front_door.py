@@ -12,6 +12,7 @@ from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import read_head
 from bff.proxy.routes import Route, RouteTable
+from bff.proxy.websocket import SocketProxy, refuse_socket
 from bff.web.spa import SpaFiles
 
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -27,6 +28,7 @@ class FrontDoor:
         control_prefixes: tuple[str, ...],
         routes: RouteTable,
         api: ApiProxy,
+        sockets: SocketProxy,
         front: Front,
         limits: HeaderLimits,
         emit: Emit,
@@ -37,6 +39,7 @@ class FrontDoor:
         self._control_prefixes = tuple(prefix.encode("ascii") for prefix in control_prefixes)
         self._routes = routes
         self._api = api
+        self._sockets = sockets
         self._front = front
         self._limits = limits
         self._emit = emit
@@ -54,8 +57,19 @@ class FrontDoor:
         elif scope["type"] == "lifespan":
             await self._control(scope, receive, send)
         else:
+            await self._open_socket(scope, receive, send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        found = self._routes.match(path)
+        is_ours = any(path == prefix or path.startswith(prefix + b"/") for prefix in self._control_prefixes)
+        if found is not None:
+            await self._sockets(scope, receive, send, *found)
+        elif self._dev_server is not None and not is_ours and not self._routes.is_disguised(path):
+            await self._sockets(scope, receive, send, self._dev_server, path.decode("latin-1"))
+        else:
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": "WebSockets are not served here"})
+            await refuse_socket(scope, send, RouteNotFound("This path carries no WebSockets."), new_request_id())
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]

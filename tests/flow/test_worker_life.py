@@ -2,13 +2,13 @@
 
 import asyncio
 
-from bff import app
+from bff.session import purging
 from tests.internet import World, eventually, settle
 
 
 async def test_sessions_past_their_end_are_removed_by_the_worker_s_own_clock(monkeypatch):
     """A store does not grow with sessions that are over, and a fault of it is survived."""
-    monkeypatch.setattr(app, "_PURGE_EVERY", 0.002)
+    monkeypatch.setattr(purging, "_EVERY", 0.002)
     async with World() as world:
         await world.browser().log_in()
         purged = world.store.times("purge")

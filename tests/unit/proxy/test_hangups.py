@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from bff.proxy import asgi
-from bff.proxy.asgi import Hangups
+from bff.proxy import hangups as module
+from bff.proxy.hangups import Hangups
 
 
 class Browser:
@@ -27,7 +27,7 @@ class Browser:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asgi, "_PATIENCE", 0.001)
+    monkeypatch.setattr(module, "_PATIENCE", 0.001)
 
 
 async def serve(hangups: Hangups, browser: Browser, answered: asyncio.Event) -> str:
