@@ -11,6 +11,7 @@ from bff.http.cookies import CookieWriter
 from bff.oidc.relying_party import RelyingParty
 from bff.proxy.api import HeaderLimits, PrincipalNow
 from bff.proxy.front import Front
+from bff.proxy.limits import RateLimit
 from bff.session.attempts import AttemptCookies
 from bff.session.grants import Grants
 from bff.session.login import Login
@@ -40,6 +41,7 @@ class EndpointParts:
     revocations: Revocations
     front: Front
     limits: HeaderLimits
+    login_limit: RateLimit | None
     clock: Callable[[], float]
     emit: Emit
 
@@ -81,6 +83,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
         prefix=prefix,
         user_claims=settings.oidc.user_claims,
         principal_now=parts.principal_now,
+        login_limit=parts.login_limit,
         max_headers=parts.limits.count,
         max_header_size=parts.limits.size,
         clock=parts.clock,

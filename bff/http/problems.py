@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from bff.errors import BffError, CallbackRejected, MethodNotAllowed
+from bff.errors import BffError, CallbackRejected, MethodNotAllowed, TooManyRequests
 
 PROBLEM_JSON = b"application/problem+json"
 TYPE_PREFIX = "urn:bff:problem:"
@@ -56,6 +56,9 @@ def build_problem_response(error: BffError, request_id: str) -> tuple[int, Heade
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", error.allow.encode("ascii")))
+    if isinstance(error, TooManyRequests) and error.quota is not None:
+        left, policy = error.quota
+        headers += [(b"ratelimit", left.encode("ascii")), (b"ratelimit-policy", policy.encode("ascii"))]
     status = status_of(error)
     if status == 401:
         # RFC 9110 §15.5.2 asks for a challenge; this scheme makes no browser open a password dialog.

@@ -1,6 +1,7 @@
 """The way of one API request, in the order in which things are decided."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
+from bff.proxy.limits import OPEN_GATE, Gate
 from bff.proxy.routes import Route
 from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
@@ -70,7 +72,10 @@ class ApiProxy:
         emit: Emit,
         clock: Callable[[], float] = time.time,
         principal_now: PrincipalNow | None = None,
+        gate: Gate = OPEN_GATE,
+        calls: defaultdict[str, int] | None = None,
     ) -> None:
+        """`calls` is where requests are counted by route."""
         self._sessions = sessions
         self._renewer = renewer
         self._forward = forward
@@ -81,11 +86,14 @@ class ApiProxy:
         self._limits = limits
         self._emit = emit
         self._clock = clock
+        self._per_address, self._per_session, self._crowd = gate.per_address, gate.per_session, gate.crowd
+        self._calls = calls if calls is not None else defaultdict(int)
         self._principal_now = principal_now  # with the roles that are assigned at the moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
         """Serve one request whose path belongs to `route`."""
         request_id = new_request_id()
+        self._calls[route.path] += 1
         decided = False
         try:
             method = scope["method"]
@@ -100,7 +108,11 @@ class ApiProxy:
                     return
             call = await self.admit(scope, method, route, rest, request_id, check_origin)
             decided = True
-            await self._forward(scope, receive, send, call)
+            if self._crowd is None:
+                await self._forward(scope, receive, send, call)
+            else:
+                with self._crowd.place(call.live.session.handle if call.live is not None else None):
+                    await self._forward(scope, receive, send, call)
         except BffError as error:
             await self._refuse(send, error, request_id)
         except Exception as error:  # a mistake of ours: told, and answered if nothing has been answered yet
@@ -114,6 +126,8 @@ class ApiProxy:
     ) -> Call:
         """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
         head, address = self._read(scope)
+        if self._per_address is not None:
+            await self._per_address.check_address(address)
         check_origin(
             mode=route.csrf,
             method=method,
@@ -126,6 +140,8 @@ class ApiProxy:
             route.cors.forget_credentials(head)
         check_size(head, route.max_body_size)
         live = await self._session(route, head)
+        if self._per_session is not None and live is not None:
+            await self._per_session.check(live.session.handle)
         authorization = await self._authorization(route, live)
         if not route.policy.is_open:
             facts = RequestFacts(method, rest, self._clock(), address, _scope(live))

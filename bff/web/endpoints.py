@@ -25,6 +25,7 @@ from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.origins import check_same_origin
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
+from bff.proxy.limits import RateLimit
 from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.login import Login
@@ -59,6 +60,7 @@ class Endpoints:
     max_header_size: int
     clock: Callable[[], float]
     principal_now: Callable[[Principal, float], Principal] | None = None
+    login_limit: RateLimit | None = None  # by address, of logins and callbacks, with junk or without
 
     def router(self) -> Router:
         """Return the routes below the prefix."""
@@ -66,14 +68,14 @@ class Endpoints:
 
         @get("/login")
         async def login(request: AnyRequest) -> ASGIResponse:
-            head = flows.read(request)
+            head = await flows.read_login(request)
             check_navigation(request.headers)
             query = request.scope["query_string"]
             return build_redirect(await flows.login.begin(query, _one(query, "return_to"), head.cookies))
 
         @get("/callback")
         async def callback(request: AnyRequest) -> ASGIResponse:
-            head = flows.read(request)
+            head = await flows.read_login(request)
             check_navigation(request.headers)
             return build_redirect(await flows.login.finish(request.scope["query_string"], head.cookies))
 
@@ -126,6 +128,17 @@ class Endpoints:
     def read(self, request: AnyRequest) -> RequestHead:
         """Read the headers within the limits, and hold the request to our host."""
         return self.read_with_address(request)[0]
+
+    async def read_login(self, request: AnyRequest) -> RequestHead:
+        """Read the headers, and count the request as one of its address's logins.
+
+        Raises:
+            TooManyRequests: it is one too many.
+        """
+        head, address = self.read_with_address(request)
+        if self.login_limit is not None:
+            await self.login_limit.check_address(address)
+        return head
 
     def read_with_address(self, request: AnyConnection) -> tuple[RequestHead, str]:
         """Do the same, and tell the browser's address."""
