@@ -15,6 +15,14 @@ export function App() {
     case "signed-in":
     case "ended":
       // Another user may sign in in another tab: nothing of the first one's page may stay.
-      return <Home key={session.user.sub} user={session.user} seenAt={session.seenAt} ended={session.kind === "ended"} />;
+      return (
+        <Home
+          key={session.user.sub}
+          user={session.user}
+          seenAt={session.seenAt}
+          ended={session.kind === "ended"}
+          reason={session.kind === "ended" ? session.reason : undefined}
+        />
+      );
   }
 }

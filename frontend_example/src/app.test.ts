@@ -21,6 +21,10 @@ describe("the session", () => {
     expect(nextSession(signedIn, { user: null, at: 2 })).toEqual({ kind: "ended", user, seenAt: 1 });
   });
 
+  test("keeps the reason that the server told for its end", () => {
+    expect(nextSession(signedIn, { user: null, at: 2, reason: "revoked" })).toEqual({ kind: "ended", user, seenAt: 1, reason: "revoked" });
+  });
+
   test("comes back when the user signed in elsewhere", () => {
     expect(nextSession({ kind: "ended", user, seenAt: 1 }, { user, at: 5 })).toEqual({ kind: "signed-in", user, seenAt: 5 });
   });

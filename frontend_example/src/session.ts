@@ -9,9 +9,10 @@ export type SessionState =
   | { kind: "unknown"; error: unknown }
   | { kind: "signed-out" }
   | { kind: "signed-in"; user: User; seenAt: number }
-  | { kind: "ended"; user: User; seenAt: number };
+  | { kind: "ended"; user: User; seenAt: number; reason?: string | undefined };
 
-export type SessionNews = { user: User | null; at: number } | { error: unknown };
+/** `reason`: why there is no user any more, where the server told. */
+export type SessionNews = { user: User | null; at: number; reason?: string | undefined } | { error: unknown };
 
 export function nextSession(state: SessionState, news: SessionNews): SessionState {
   if ("error" in news) {
@@ -19,7 +20,7 @@ export function nextSession(state: SessionState, news: SessionNews): SessionStat
     return state.kind === "loading" || state.kind === "unknown" ? { kind: "unknown", error: news.error } : state;
   }
   if (news.user) return { kind: "signed-in", user: news.user, seenAt: news.at };
-  if (state.kind === "signed-in" || state.kind === "ended") return { ...state, kind: "ended" };
+  if (state.kind === "signed-in" || state.kind === "ended") return { ...state, kind: "ended", reason: news.reason };
   return { kind: "signed-out" };
 }
 
@@ -29,7 +30,7 @@ export function useSession(): { session: SessionState; retry: () => void } {
 
   useEffect(
     () =>
-      bff.watchSession((user) => tell({ user, at: Date.now() }), {
+      bff.watchSession((user, reason) => tell({ user, at: Date.now(), reason }), {
         interval: 5_000,
         onError: (error) => tell({ error }),
       }),

@@ -1,8 +1,9 @@
 """Everything that a browser is shown and told, written down for later searching."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -38,7 +39,7 @@ class Observation:
     """Watches one browser context from before its first page.
 
     Attributes:
-        texts: URLs, headers, same-origin bodies, console messages and what script could read, in order.
+        texts: URLs, headers, same-origin bodies, server-sent events, console messages and what script could read.
         troubles: errors and complaints that a developer would see in the console, refused calls aside.
         violations: what the content security policy blocked.
         navigations: the URLs that main frames went to.
@@ -77,6 +78,7 @@ class Observation:
     # ── listening ───────────────────────────────────────────────────────────────────────────────────────
 
     def _on_page(self, page: Page) -> None:
+        self._begin(self._follow_events(page))
         page.on("framenavigated", lambda frame: self._on_navigation(page, frame))
 
     def _on_navigation(self, page: Page, frame: Any) -> None:
@@ -95,9 +97,22 @@ class Observation:
             self.troubles.append(message.text)
 
     def _on_response(self, response: Response) -> None:
-        task = asyncio.get_running_loop().create_task(self._read_response(response))
+        self._begin(self._read_response(response))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._reading.add(task)
         task.add_done_callback(self._reading.discard)
+
+    async def _follow_events(self, page: Page) -> None:
+        """Writes down what event streams tell: their bodies never end."""
+        with contextlib.suppress(Error):  # the page has been closed again
+            session = await page.context.new_cdp_session(page)
+            session.on(
+                "Network.eventSourceMessageReceived",
+                lambda event: self.texts.append(Text(f"event {event['eventName']}", event["data"])),
+            )
+            await session.send("Network.enable")
 
     async def _read_response(self, response: Response) -> None:
         is_ours = response.url.startswith(self._origin + "/")
@@ -112,6 +127,8 @@ class Observation:
         self.texts += [Text(f"header {header['name']}: {where}", header["value"]) for header in headers]
         if not is_ours or response.status == 204 or 300 <= response.status < 400:
             return  # there is no body, or none that a browser shows
+        if (await response.header_value("content-type") or "").startswith("text/event-stream"):
+            return  # see _follow_events
         path = urlsplit(response.url).path
         try:
             content = await response.text()

@@ -496,6 +496,112 @@ describe("watching the session", () => {
     expect(tab.calls).toHaveLength(1);
   });
 
+  /** The browser's streams, as far as the watch uses them; `streams` are those that were opened. */
+  class Stream extends EventTarget {
+    static readonly CLOSED = 2;
+    readyState = 1;
+    constructor(readonly url: string) {
+      super();
+      streams.push(this);
+    }
+    close() {
+      this.readyState = Stream.CLOSED;
+    }
+    tell(name: string, data: object = {}) {
+      this.dispatchEvent(new MessageEvent(name, { data: JSON.stringify(data) }));
+    }
+  }
+  let streams: Stream[];
+  const open = () => streams.filter(({ readyState }) => readyState !== Stream.CLOSED);
+
+  describe("with the server's events", () => {
+    beforeEach(() => {
+      streams = [];
+      vi.stubGlobal("EventSource", Stream);
+    });
+
+    test("opens one stream while somebody is signed in, and none for a visitor", async () => {
+      const visitor = openTab(problem(401, "session_required"));
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect([visitor.seen, streams]).toEqual([[null], []]);
+
+      openTab(json(ALICE));
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(streams.map(({ url }) => url)).toEqual(["/bff/events"]);
+    });
+
+    test("hears at once that the session has ended, and why", async () => {
+      const told: unknown[] = [];
+      const bff = createBffClient({ fetch: serve(json(ALICE)).fetch });
+      stops.push(bff.watchSession((user, reason) => told.push([user?.sub, reason])));
+      await vi.advanceTimersByTimeAsync(0);
+
+      streams[0]!.tell("session-ended", { reason: "revoked" });
+
+      expect(told).toEqual([["alice", undefined], [undefined, "revoked"]]);
+      expect(open()).toEqual([]);
+    });
+
+    test("looks again when something has changed", async () => {
+      const tab = openTab(json(ALICE), json({ ...ALICE, sub: "alice-with-other-roles" }));
+      await vi.advanceTimersByTimeAsync(0);
+
+      streams[0]!.tell("claims-changed");
+      await vi.advanceTimersByTimeAsync(0);
+
+      expect(tab.seen).toEqual(["alice", "alice-with-other-roles"]);
+    });
+
+    test("waits for the cookie of the login that has replaced the session", async () => {
+      const tab = openTab(json(ALICE), json({ ...ALICE, sub: "bob" }));
+      await vi.advanceTimersByTimeAsync(0);
+
+      streams[0]!.tell("session-ended", { reason: "replaced" });
+      expect(tab.seen).toEqual(["alice"]);
+      await vi.advanceTimersByTimeAsync(1_000);
+
+      expect(tab.seen).toEqual(["alice", "bob"]);
+      expect(open()).toHaveLength(1);
+    });
+
+    test("takes its own sign-out for no news, while the page is being left", async () => {
+      const tab = openTab(json(ALICE), json(ALICE), problem(401, "session_expired"));
+      await vi.advanceTimersByTimeAsync(0);
+
+      await tab.bff.logout();
+      streams[0]!.tell("session-ended", { reason: "logout" });
+      await rejection(tab.bff.get("/api/tasks"));
+      await vi.advanceTimersByTimeAsync(9_000);
+      expect([tab.seen, visited]).toEqual([["alice"], [ALICE.logout_url]]);
+
+      await vi.advanceTimersByTimeAsync(3_000);
+      expect(tab.seen).toEqual(["alice", null]); // The page has been kept, after all.
+    });
+
+    test("keeps no stream for a tab that nobody sees, nor after the watch", async () => {
+      const tab = openTab(json(ALICE));
+      await vi.advanceTimersByTimeAsync(0);
+
+      show(true);
+      expect(open()).toEqual([]);
+      show(false);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(open()).toHaveLength(1);
+      tab.stop();
+      expect(open()).toEqual([]);
+    });
+
+    test("opens another stream when one was refused for good", async () => {
+      openTab(json(ALICE));
+      await vi.advanceTimersByTimeAsync(0);
+
+      streams[0]!.close(); // As the browser does after any answer but 200.
+      await vi.advanceTimersByTimeAsync(1_000);
+
+      expect([streams.length, open().length]).toEqual([2, 1]);
+    });
+  });
+
   test("does not believe an answer that was under way when the session ended", async () => {
     let answerLate!: (response: Response) => void;
     const late = new Promise<Response>((resolve) => (answerLate = resolve));

@@ -5,6 +5,7 @@
  * No framework and no dependency.
  */
 import { checkOwnPath, exchange, type RequestOptions } from "./exchange";
+import { openNews } from "./news";
 import { ProblemError } from "./problem";
 
 export type { RequestOptions } from "./exchange";
@@ -56,6 +57,10 @@ export type BffClient = ReturnType<typeof createBffClient>;
 type CallOptions = Omit<RequestOptions, "method" | "json">;
 
 const SIGNED_OUT = "signed-out";
+/** After another login of this browser has replaced a session, the new cookie may take so long (milliseconds) to come. */
+const COOKIE_ON_THE_WAY = 1_000;
+/** Milliseconds after which a page that was to be left, and is still there, has been kept. */
+const LEAVING_TAKES = 10_000;
 
 export function createBffClient({
   prefix = "/bff",
@@ -67,6 +72,8 @@ export function createBffClient({
   const announced = new Set<"signed-out" | "step-up">();
   /** Each ends one `watchSession`. */
   const watchers = new Set<() => void>();
+  /** This tab is signing out: what it is told of that on its way is no news. */
+  let leaving = false;
   const channelName = `bff:${prefix}`;
   let channel: BroadcastChannel | null = null; // Open only while somebody watches.
 
@@ -110,28 +117,32 @@ export function createBffClient({
     // Asked afresh: after a login in another tab the handle of an earlier session would be refused.
     const found = await user({ slide: false });
     tellOtherTabs();
+    leaving = true;
+    setTimeout(() => (leaving = false), LEAVING_TAKES);
     if (found === null) return navigate(returnTo ?? "/");
     const suffix = returnTo === undefined ? "" : `&return_to=${encodeURIComponent(returnTo)}`;
     navigate(checkOwnPath(found.logout_url) + suffix);
   }
 
   /**
-   * Calls back with the user now and at every interval, and with null once when the session ends: found by looking,
-   * by a refused call, or by another tab. Rests while the tab is hidden and, once signed out, until it is shown again.
+   * Calls back with the user now and at every interval, and with null once when the session ends: told by the
+   * server's events (then with the reason), or found by looking, by a refused call, or by another tab. Rests while the
+   * tab is hidden and, once signed out, until it is shown again.
    *
    * @returns a function that stops the watch.
    */
   function watchSession(
-    callback: (user: User | null) => void,
+    callback: (user: User | null, reason?: string) => void,
     { interval = 15_000, onError }: WatchOptions = {},
   ): () => void {
     let known: User | null | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let news: EventSource | null = null;
     let round = 0; // The answer to an earlier round is out of date: the session ended or the watch stopped meanwhile.
 
     async function look(): Promise<void> {
       clearTimeout(timer);
-      if (document.hidden) return;
+      if (document.hidden) return hush(); // A browser has few connections to spare for tabs that nobody sees.
       const mine = ++round;
       // Two-armed, so that a fault in the caller's own callback is not taken for a failed look.
       await user({ slide: false }).then(
@@ -148,25 +159,51 @@ export function createBffClient({
 
     function report(found: User | null): void {
       if (found === null) {
+        if (leaving) return;
         if (known) tellOtherTabs();
         return end();
       }
       known = found;
+      listen();
       callback(found);
     }
 
-    function end(): void {
+    function listen(): void {
+      if (news !== null && news.readyState !== EventSource.CLOSED) return;
+      news = openNews(`${prefix}/events`, { onEnded: hear, onChanged: () => void look() });
+    }
+
+    function hush(): void {
+      news?.close();
+      news = null;
+    }
+
+    function hear(reason: string): void {
+      if (leaving) return;
+      if (reason === "replaced") {
+        round += 1;
+        clearTimeout(timer);
+        timer = setTimeout(look, COOKIE_ON_THE_WAY);
+        return;
+      }
+      tellOtherTabs();
+      end(reason);
+    }
+
+    function end(reason?: string): void {
       round += 1;
       clearTimeout(timer);
+      hush();
       if (known === null) return;
       known = null;
-      callback(null);
+      callback(null, reason);
     }
 
     function stop(): void {
       round += 1;
       clearTimeout(timer);
-      watchers.delete(end);
+      hush();
+      watchers.delete(endUntold);
       document.removeEventListener("visibilitychange", look);
       window.removeEventListener("pageshow", lookIfRestored);
       if (watchers.size > 0) return;
@@ -176,10 +213,13 @@ export function createBffClient({
 
     // Going back in history can bring the page alive as it was left, its session long gone.
     function lookIfRestored(event: PageTransitionEvent): void {
-      if (event.persisted) void look();
+      if (!event.persisted) return;
+      leaving = false;
+      void look();
     }
 
-    watchers.add(end);
+    const endUntold = () => end();
+    watchers.add(endUntold);
     channel ??= openChannel();
     document.addEventListener("visibilitychange", look);
     window.addEventListener("pageshow", lookIfRestored);
@@ -191,7 +231,7 @@ export function createBffClient({
     switch (problem.code) {
       case "session_required":
       case "session_expired":
-        if (problem.status !== 401 || announced.has("signed-out")) return;
+        if (problem.status !== 401 || leaving || announced.has("signed-out")) return;
         announced.add("signed-out");
         tellOtherTabs();
         endWatches();

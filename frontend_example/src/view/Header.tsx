@@ -4,6 +4,9 @@ import type { User } from "../bff-client";
 import { Brand } from "./Brand";
 import type { Failure } from "./Home";
 
+/** bff's own page for administrators, where `[admin] roles` of its configuration opens it to some. */
+const CONSOLE = "/bff/console/";
+
 interface Props {
   user: User;
   ended: boolean;
@@ -46,6 +49,11 @@ export function Header({ user, ended, onFailure }: Props) {
           ))}
         </ul>
       </div>
+      {!ended && user.roles.includes("admin") && (
+        <a className="button" href={CONSOLE} target="_blank" rel="noopener" data-testid="console-link">
+          Console
+        </a>
+      )}
       {!ended && (
         <button type="button" className="button" onClick={signOut} disabled={leaving} data-testid="sign-out">
           {leaving ? "Signing out…" : "Sign out"}

@@ -14,8 +14,15 @@ export interface Failure {
   retry?: () => void;
 }
 
+interface Props {
+  user: User;
+  seenAt: number;
+  ended: boolean;
+  reason: string | undefined;
+}
+
 /** The page of a signed-in user. When the session has `ended` it stays readable, but nothing on it can be used. */
-export function Home({ user, seenAt, ended }: { user: User; seenAt: number; ended: boolean }) {
+export function Home({ user, seenAt, ended, reason }: Props) {
   const { watch, retry: askAgain } = useTokenWatch(!ended);
   const [failure, setFailure] = useState<Failure | null>(null);
   const dismiss = () => setFailure(null);
@@ -27,7 +34,7 @@ export function Home({ user, seenAt, ended }: { user: User; seenAt: number; ende
     <div className="page">
       <Header user={user} ended={ended} onFailure={setFailure} />
       <div className="banners">
-        {ended && <EndedBanner />}
+        {ended && <EndedBanner reason={reason} />}
         {!ended && shown && (
           <ErrorBanner
             error={shown.error}
