@@ -69,8 +69,9 @@ def build_console_router(path: str, directory: Path = BUILT) -> Router:
     files = read_console(directory)
 
     @route(["/", "/{name:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD])
-    async def console(request: AnyRequest, name: str = "") -> ASGIResponse:
-        if not name.strip("/") and not request.scope["path"].endswith("/"):
+    async def console(request: AnyRequest) -> ASGIResponse:
+        name = str(request.path_params.get("name", ""))
+        if not name.strip("/") and not request.scope["raw_path"].endswith(b"/"):
             return _redirect(f"{path}/")  # the page names its parts relative to itself
         if not files:
             return _not_built(request)

@@ -154,8 +154,8 @@ export class FakeApi {
     const base = { time: this.now - number * 341 - 12, event, request_id: `01J${(98_765_432 + number * 7).toString(36).toUpperCase()}`, subject: who.subject };
     if (event === "access.denied") return { ...base, session: `h${number % 20}-0-Jx7Qm2`, method: "DELETE", route: "/api/orders", rule: 2, reason: "role_missing", outcome: "denied", client: "203.0.113.7" };
     if (event === "login.failed") return { ...base, subject: null, reason: "provider_access_denied", outcome: "failed", client: "198.51.100.23" };
-    if (event === "admin.act") return { ...base, subject: "alice.arden", act: "revocation", matched: 1, outcome: "done", client: "203.0.113.2" };
-    return { ...base, session: `h${number % 20}-0-Jx7Qm2`, outcome: "done", client: "203.0.113.7" };
+    if (event === "admin.act") return { ...base, subject: "alice.arden", act: "revocation", matched: 1, outcome: "ok", client: "203.0.113.2" };
+    return { ...base, session: `h${number % 20}-0-Jx7Qm2`, outcome: "ok", client: "203.0.113.7" };
   }
 
   private overview(window: number) {

@@ -25,9 +25,9 @@ export function createApi(door: Door) {
     subjects: (query: Query, signal?: AbortSignal) => page<shapes.SubjectItem>("subjects", query, signal),
     subject: (id: string, signal?: AbortSignal) =>
       get<shapes.SubjectItem>(`subjects/${encodeURIComponent(id)}`, {}, signal),
-    routes: (signal?: AbortSignal) => page<shapes.RouteItem>("routes", { limit: 200 }, signal),
+    routes: (signal?: AbortSignal) => get<shapes.Page<shapes.RouteItem>>("routes", {}, signal),
     decide: (question: shapes.Question) => post<shapes.Verdict>("decisions", question),
-    findings: (signal?: AbortSignal) => page<shapes.Finding>("findings", { limit: 200 }, signal),
+    findings: (signal?: AbortSignal) => get<shapes.Page<shapes.Finding>>("findings", {}, signal),
     audit: (query: Query, signal?: AbortSignal) => page<shapes.AuditLine>("audit", query, signal),
     verifyAudit: () => post<shapes.Verification>("audit/verification", {}),
     review: (query: Query, signal?: AbortSignal) => page<shapes.ReviewItem>("review", query, signal),

@@ -56,8 +56,8 @@ export function RevokeDialog({ first, fixed = false, onClose }: Props) {
       <Dialog title={`${plural(done.ended, "session")} ended`} onClose={() => onClose(true)}>
         <p>Their next call is refused on every worker, and their pages are told at once. The audit log has it.</p>
         {done.partial && (
-          <Notice tone="warn" title="Not all of them">
-            <p>{plural(done.matched - done.ended, "session")} could not be ended. Do it again to get the rest.</p>
+          <Notice tone="warn" title="It goes on">
+            <p>There were too many for one answer: the server ends the rest by itself. Refresh the list to see how far it has come.</p>
           </Notice>
         )}
         <div className="dialog-actions">

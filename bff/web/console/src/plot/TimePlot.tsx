@@ -126,31 +126,33 @@ export function TimePlot({ title, kind, lines, bucket, tells }: Props) {
           </svg>
         )}
       </div>
-      <table className="unseen">
-        <caption>{title}</caption>
-        <thead>
-          <tr>
-            <th scope="col">From</th>
-            {lines.map(({ name }) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {stacks
-            .filter(({ total }) => total > 0)
-            .map(({ at: time, parts }) => (
-              <tr key={time}>
-                <th scope="row">{momentOf(time, bucket, count * bucket)}</th>
-                {parts.map(({ from, to }, part) => (
-                  <td key={lines[part]!.name}>{to - from}</td>
-                ))}
-              </tr>
-            ))}
-        </tbody>
-      </table>
+      <div className="unseen">
+        <table>
+          <caption>{title}</caption>
+          <thead>
+            <tr>
+              <th scope="col">From</th>
+              {lines.map(({ name }) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {stacks
+              .filter(({ total }) => total > 0)
+              .map(({ at: time, parts }) => (
+                <tr key={time}>
+                  <th scope="row">{momentOf(time, bucket, count * bucket)}</th>
+                  {parts.map(({ from, to }, part) => (
+                    <td key={lines[part]!.name}>{to - from}</td>
+                  ))}
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   );
 }

@@ -57,7 +57,7 @@ function Route({ route }: { route: RouteItem }) {
         <span className={`chip ${csrf === false || csrf === "off" || csrf === "none" ? "chip-warn" : "chip-plain"}`}>{csrfInWords(csrf)}</span>
         {websocket && <span className="chip chip-plain">WebSocket</span>}
         {!reachable && <span className="chip chip-danger">nobody can reach it</span>}
-        {findings.map((finding) => {
+        {findings.filter((finding) => nameOf(finding) !== "route_unreachable").map((finding) => {
           const words = typeof finding === "string" ? findingInWords(finding) : finding.message;
           return (
             <span key={words} className="chip chip-warn">
@@ -80,6 +80,8 @@ function Route({ route }: { route: RouteItem }) {
     </Panel>
   );
 }
+
+const nameOf = (finding: RouteItem["findings"][number]) => (typeof finding === "string" ? finding : finding.rule);
 
 const TOKENS: Record<string, string> = {
   user: "the user’s token",
