@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from litestar import Request
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 
 from bff.events import Emit
 
@@ -15,7 +16,7 @@ STATE_KEY = "operator"
 
 
 @dataclass(frozen=True, slots=True)
-class Operator:
+class Actor:
     """Somebody who was let in.
 
     Attributes:
@@ -34,8 +35,11 @@ class Operator:
     emit: Emit
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
-    def acted(self, act: str, target: str = "", outcome: str = "done", **fields: object) -> None:
-        """Tell the audit log of an act or of a look at personal data; `target` names whom or what it was about."""
+    def acted(self, act: str, target: str = "", outcome: str = "ok", **fields: object) -> None:
+        """Tell the audit log of an act or of a look at personal data; `target` names whom or what it was about.
+
+        `outcome` is `ok`, `denied` or `failed`.
+        """
         self.emit(
             "admin.act",
             {
@@ -51,7 +55,10 @@ class Operator:
         )
 
 
-def provide_operator(request: Request[Any, Any, State]) -> Operator:
+Operator: TypeAlias = NamedDependency[Actor]  # how a handler asks for whoever acts
+
+
+def provide_operator(request: Request[Any, Any, State]) -> Actor:
     """Return the operator whom the guard let in."""
-    operator: Operator = request.state[STATE_KEY]
-    return operator
+    actor: Actor = request.state[STATE_KEY]
+    return actor

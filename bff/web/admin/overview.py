@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from bff.access.overview import WINDOWS, Calls, Denials, Lifetimes, Point
 from bff.access.statistics import Statistics
@@ -44,7 +44,7 @@ class Overview(msgspec.Struct, frozen=True):
     review: ReviewTimes
 
 
-Window = Annotated[int, Parameter(description="Seconds: 3600, 86400 or 604800.")]
+Window = Annotated[int, QueryParameter(description="Seconds: 3600, 86400 or 604800.")]
 
 
 def overview_handlers(
