@@ -15,6 +15,7 @@ from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, unavailable
+from bff.session.stores.redis_audit import RedisAudit
 from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
 from bff.session.stores.redis_tally import RedisTally
@@ -66,6 +67,7 @@ class RedisStore:
         self._remember = client.register_script(scripts.REMEMBER)
         self.documents = RedisDocuments(client, prefix, self._bounded)
         self.tally = RedisTally(client, prefix, self._bounded)
+        self.audit = RedisAudit(client, prefix, self._bounded)
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from bff.session.records import Ended, StoredSession
 from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import is_live
+from bff.session.stores.sqlite_audit import SqliteAudit
 from bff.session.stores.sqlite_documents import SqliteDocuments
 from bff.session.stores.sqlite_link import Row, SqliteLink, Value
 from bff.session.stores.sqlite_schema import ENDS_AT
@@ -101,6 +102,7 @@ class SqliteStore:
         self._watch = SqliteWatch(SqliteLink(path, timeout), self._feed)
         self.documents = SqliteDocuments(SqliteLink(path, timeout))
         self.tally = SqliteTally(SqliteLink(path, timeout))
+        self.audit = SqliteAudit(SqliteLink(path, timeout), SqliteLink(path, timeout))
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +116,7 @@ class SqliteStore:
         await self._watch.stop()
         await self.documents.close()
         await self.tally.close()
+        await self.audit.close()
         await self._link.close()
 
     async def ping(self) -> None:
