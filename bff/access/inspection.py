@@ -1,5 +1,6 @@
 """A look at every token that comes at a login or a renewal; what is found is told once a process."""
 
+from bff.access.findings import AccessFinding
 from bff.access.token_lint import lint_claims
 from bff.events import Emit
 from bff.oidc.grant import Grant
@@ -13,6 +14,7 @@ class TokenInspection:
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self._told: set[tuple[str, str]] = set()
+        self.found: list[AccessFinding] = []
 
     def __call__(self, grant: Grant) -> None:
         """Look at the tokens of a grant."""
@@ -25,6 +27,7 @@ class TokenInspection:
             key = (finding.rule, finding.where)
             if key not in self._told and len(self._told) < _MAX_TOLD:
                 self._told.add(key)
+                self.found.append(finding)
                 self._emit(
                     "token_finding",
                     {

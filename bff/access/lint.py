@@ -4,12 +4,13 @@ Each rule is one function. What cannot be meant stops the start (`bff.config`); 
 should be known.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from urllib.parse import urlsplit
 
 from bff.access.findings import AccessFinding, Level
 from bff.access.request_lint import cross_origin_findings
 from bff.config.access_rules import roles_named
+from bff.config.findings import Finding
 from bff.config.implied import closure
 from bff.config.rule_sets import describe, late_denials
 from bff.config.settings import AllowSettings, AtRest, ClientAuth, Csrf, OnViolation, SameSite, Settings, TokenKind
@@ -25,6 +26,28 @@ def lint_settings(settings: Settings) -> list[AccessFinding]:
     order = list(Level)
     found = [finding for rule in RULES for finding in rule(settings)]
     return sorted(found, key=lambda finding: order.index(finding.level))
+
+
+def merge_findings(
+    settings: Settings, warnings: Iterable[Finding], others: Iterable[AccessFinding] = ()
+) -> list[AccessFinding]:
+    """Return what the linter finds, what the loader warned of beside it and what else was seen, the worst first."""
+    linted = lint_settings(settings)
+    told = {finding.where for finding in linted}
+    found = [*linted, *(_of_warning(warning) for warning in warnings if warning.key not in told), *others]
+    return sorted(found, key=lambda finding: list(Level).index(finding.level))
+
+
+def _of_warning(warning: Finding) -> AccessFinding:
+    """A warning of the loader, such as a secret that stands in the file."""
+    return AccessFinding(
+        Level.WARNING,
+        "configuration",
+        warning.key or warning.where,
+        f"{warning.message} ({warning.where})",
+        "OWASP ASVS 13.3.1" if "secret" in warning.message else "docs/configuration.md",
+        "; ".join(part for part in (warning.expected, warning.hint) if part) or "mend it",
+    )
 
 
 def _token_lifetimes(settings: Settings) -> Iterator[AccessFinding]:

@@ -21,7 +21,7 @@ class Principals:
     """
 
     def __init__(self, issuer: str, reader: RoleReader, assigned: Assigned, emit: Emit = ignore) -> None:
-        self._inspect = TokenInspection(emit)
+        self.inspection = TokenInspection(emit)
         self._issuer = issuer
         self._reader = reader
         self._assigned = assigned
@@ -31,7 +31,7 @@ class Principals:
     def __call__(self, grant: Grant) -> Principal:
         """Return who this grant is for."""
         subject = str(grant.claims["sub"])
-        self._inspect(grant)
+        self.inspection(grant)
         found = self._reader.read(_sources(grant), subject)
         if found.is_cut:
             kept = self._reader.map.max_roles

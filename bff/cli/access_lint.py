@@ -9,10 +9,10 @@ from pathlib import Path
 import rich_click as click
 
 from bff.access.findings import AccessFinding, Level
-from bff.access.lint import lint_settings
+from bff.access.lint import merge_findings
 from bff.access.token_lint import lint_claims
 from bff.cli.configuration import config_option
-from bff.config import ConfigError, Finding, load_with_findings
+from bff.config import ConfigError, load_with_findings
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "blue"}
 
@@ -51,22 +51,7 @@ def _lint_configuration(config: Path | None) -> list[AccessFinding]:
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    linted = lint_settings(settings)
-    told = {finding.where for finding in linted}
-    found = [*linted, *(_of_warning(warning) for warning in warnings if warning.key not in told)]
-    return sorted(found, key=lambda finding: list(Level).index(finding.level))
-
-
-def _of_warning(warning: Finding) -> AccessFinding:
-    """A warning of the loader, such as a secret that stands in the file."""
-    return AccessFinding(
-        Level.WARNING,
-        "configuration",
-        warning.key or warning.where,
-        f"{warning.message} ({warning.where})",
-        "OWASP ASVS 13.3.1" if "secret" in warning.message else "docs/configuration.md",
-        "; ".join(part for part in (warning.expected, warning.hint) if part) or "mend it",
-    )
+    return merge_findings(settings, warnings)
 
 
 def _lint_token(file: str, kind: str) -> list[AccessFinding]:

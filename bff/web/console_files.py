@@ -71,7 +71,7 @@ def build_console_router(path: str, directory: Path = BUILT) -> Router:
     @route(["/", "/{name:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def console(request: AnyRequest) -> ASGIResponse:
         name = str(request.path_params.get("name", ""))
-        if not name.strip("/") and not request.scope["raw_path"].endswith(b"/"):
+        if not name.strip("/") and not request.scope["path"].endswith("/"):
             return _redirect(f"{path}/")  # the page names its parts relative to itself
         if not files:
             return _not_built(request)

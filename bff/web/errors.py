@@ -36,7 +36,7 @@ def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) ->
 
     def render(request: AnyRequest, error: Exception) -> Response[bytes]:
         request_id = new_request_id()
-        problem = error if isinstance(error, BffError) else _translate(error)
+        problem = error if isinstance(error, BffError) else translate(error)
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
         status, raw, body = build_problem_response(problem, request_id)
@@ -68,7 +68,8 @@ def _describe(problem: BffError, request_id: str, login_path: str) -> ErrorPage:
     )
 
 
-def _translate(error: Exception) -> BffError:
+def translate(error: Exception) -> BffError:
+    """Return our error for one of the framework's, or for a mistake of ours."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     if isinstance(error, MethodNotAllowedException):
         return MethodNotAllowed(allow=(error.headers or {}).get("allow", ""))

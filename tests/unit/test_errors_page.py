@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import bff.errors
+import bff.web.admin.errors
 from bff.errors import (
     BffError,
     CallbackRejected,
@@ -19,8 +20,9 @@ from bff.errors import (
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 CLASSES = [
     found
-    for _, found in inspect.getmembers(bff.errors, inspect.isclass)
-    if issubclass(found, BffError) and found.__module__ == "bff.errors"
+    for module in (bff.errors, bff.web.admin.errors)
+    for _, found in inspect.getmembers(module, inspect.isclass)
+    if issubclass(found, BffError) and found.__module__ == module.__name__
 ]
 BY_CODE = {found.code: found for found in CLASSES if "code" in vars(found)}
 

@@ -6,10 +6,10 @@ Times are epoch seconds.
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
-Limit = Annotated[int, Parameter(ge=1, le=200, description="How many items at most.")]
-After = Annotated[str, Parameter(description="The cursor that the previous page gave as `next`.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many items at most.")]
+After = Annotated[str, QueryParameter(description="The cursor that the previous page gave as `next`.")]
 
 
 class Audit(msgspec.Struct, frozen=True):

@@ -1,6 +1,8 @@
 """What a call to the admin API may meet, beside the errors that every endpoint has."""
 
-from bff.errors import BffError
+from bff.errors import AuditNotSearchable, BffError
+
+__all__ = ["AuditNotSearchable", "InvalidRequest", "NotFound", "OperatorRequired"]
 
 
 class OperatorRequired(BffError):
@@ -28,12 +30,3 @@ class InvalidRequest(BffError):
     status = 422
     title = "The request cannot be used"
     default_detail = "A parameter or a field of the body cannot be used."
-
-
-class AuditNotSearchable(BffError):
-    """The audit log goes where it cannot be read back."""
-
-    code = "audit_not_searchable"
-    status = 501
-    title = "The audit log cannot be searched here"
-    default_detail = "The audit log goes to standard output. Set audit.sink to a file or to the store to search it."

@@ -18,11 +18,11 @@ from litestar.handlers.base import BaseRouteHandler
 from litestar.types import HTTPScope
 
 from bff.errors import AccessDenied, TooManyRequests
-from bff.events import Emit
+from bff.events import TRACE, Emit, Trace
 from bff.proxy.api import PrincipalNow
 from bff.proxy.forwarded import new_request_id
 from bff.web.admin.errors import OperatorRequired
-from bff.web.admin.operators import STATE_KEY, Operator
+from bff.web.admin.operators import STATE_KEY, Actor
 from bff.web.endpoints import Endpoints
 
 Connection = ASGIConnection[Any, Any, Any, State]
@@ -70,6 +70,7 @@ class TokenGuard:
         """
         request_id = connection.state[REQUEST_ID_KEY] = new_request_id()
         address = self.address_of(connection)
+        TRACE.set(Trace(request_id, address))
         _check_network(address, self.networks, self.emit, request_id)
         token = _bearer(connection.scope["headers"])
         if token is None:
@@ -79,9 +80,10 @@ class TokenGuard:
         # Equal lengths, and time that says nothing about the token (CWE-208).
         if not hmac.compare_digest(hashlib.sha256(token).digest(), self.token_hash):
             reason = "too_many_wrong_tokens" if self.throttle.fail(address) else "wrong_token"
-            self.emit("admin.refused", {"reason": reason, "address": address, "request_id": request_id})
+            fields = {"reason": reason, "outcome": "denied", "address": address, "request_id": request_id}
+            self.emit("admin.refused", fields)
             raise OperatorRequired
-        connection.state[STATE_KEY] = Operator("token", "token", address, request_id, self.emit)
+        connection.state[STATE_KEY] = Actor("token", "token", address, request_id, self.emit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class SessionGuard:
         request_id = connection.state[REQUEST_ID_KEY] = new_request_id()
         endpoints = self.endpoints
         head, address = endpoints.read_with_address(connection)
+        TRACE.set(Trace(request_id, address))
         endpoints.check_script(head, cast("HTTPScope", connection.scope)["method"])
         _check_network(address, self.networks, self.emit, request_id)
         live = await endpoints.signed_in(head)
@@ -113,12 +116,13 @@ class SessionGuard:
         await endpoints.ensure_usable(live, now)  # roles are as good as the last renewal
         principal = live.principal if self.principal_now is None else self.principal_now(live.principal, now)
         if principal.roles.isdisjoint(self.roles):
-            fields = {"operator": principal.subject, "reason": "role_missing", "session": live.session.handle}
-            self.emit("admin.refused", {**fields, "address": address, "request_id": request_id})
+            who = {"subject": principal.subject, "session": live.session.handle}
+            what = {"reason": "role_missing", "outcome": "denied"}
+            self.emit("admin.refused", {**who, **what, "address": address, "request_id": request_id})
             raise AccessDenied(f"The console takes one of these roles: {', '.join(sorted(self.roles))}.")
         endpoints.sessions.slide(live, now)
         claims = {name: principal.claims[name] for name in endpoints.user_claims if name in principal.claims}
-        connection.state[STATE_KEY] = Operator(principal.subject, "session", address, request_id, self.emit, claims)
+        connection.state[STATE_KEY] = Actor(principal.subject, "session", address, request_id, self.emit, claims)
 
 
 def hash_token(token: str) -> bytes:
@@ -138,7 +142,8 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 def _check_network(address: str, networks: Networks, emit: Emit, request_id: str) -> None:
     if not networks or _is_within(address, networks):
         return
-    emit("admin.refused", {"reason": "address", "address": address, "request_id": request_id})
+    fields = {"reason": "address", "outcome": "denied", "address": address, "request_id": request_id}
+    emit("admin.refused", fields)
     raise AccessDenied("The admin API is not served to this address (admin.networks).")
 
 
@@ -153,4 +158,10 @@ def _is_within(address: str, networks: Networks) -> bool:
 
 def _neighbourhood(address: str) -> str:
     """An IPv6 customer has a whole /64, and can send from each of its addresses."""
-    return str(ip_network(f"{address}/64", strict=False)) if ":" in address and "%" not in address else address
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address) or found.ipv4_mapped is not None:
+        return str(found)
+    return str(ip_network((int(found), 64), strict=False))
