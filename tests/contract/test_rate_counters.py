@@ -1,0 +1,96 @@
+"""Counting rates in a real Valkey, for several workers: by TCP and by its socket, and while it is away."""
+
+from dataclasses import replace
+
+import pytest
+
+from bff.assembly.limits import build_limits
+from bff.config.settings import LimitsSettings, Secret
+from bff.config.value_types import Rate
+from bff.errors import TooManyRequests
+from tests.internet import make_settings
+from tests.servers import start_valkey
+
+
+def build(store, told):
+    """One worker's limit of three a session."""
+    base = make_settings()
+    limits = LimitsSettings(per_session=Rate(3, 3600))
+    return build_limits(
+        replace(base, session=replace(base.session, store=Secret(store)), limits=limits),
+        lambda name, fields: told.append((name, dict(fields))),
+    )
+
+
+async def passes(worker, key="a"):
+    """Whether one more request of a session passes."""
+    try:
+        await worker.gate.per_session.check(key)
+    except TooManyRequests:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("address", ["tcp", "socket", "prefix"])
+async def test_workers_count_together(address):
+    """However Valkey is reached; keys of ours begin with the store's prefix."""
+    with start_valkey() as valkey:
+        store = {
+            "tcp": valkey.url,
+            "socket": f"unix://{valkey.socket}",
+            "prefix": f"{valkey.url}?prefix=mine",
+        }[address]
+        told = []
+        one, two = build(store, told), build(store, told)
+        try:
+            outcomes = [await passes(worker) for worker in (one, two, one, two, one)]
+            other = await passes(two, "b")
+            keys = await one.counters._redis.bridge.storage.keys("*")
+        finally:
+            await one.close()
+            await two.close()
+
+    assert ([True, True, True, False, False], True) == (outcomes, other)
+    prefix = b"mine:limits" if address == "prefix" else b"bff:limits"
+    assert {True} == {key.startswith(prefix) for key in keys}
+    assert {"limits.reached"} == {name for name, _ in told}
+
+
+async def test_storage_that_is_away_fails_nobody():
+    """Each worker goes on by itself; it is said once, without an address or a password."""
+    told = []
+    with start_valkey() as valkey:
+        worker = build(valkey.url, told)
+        try:
+            before = await passes(worker)
+            valkey.stop()
+            after = [await passes(worker) for _ in range(4)]
+        finally:
+            await worker.close()
+
+    assert (True, [True, True, True, False]) == (before, after)
+    assert ["limits.storage_unavailable", "limits.reached"] == [name for name, _ in told]
+    assert {"error"} == set(told[0][1])
+
+
+@pytest.mark.parametrize("store", ["memory:", "sqlite:///sessions.db"])
+async def test_other_stores_count_in_memory(store):
+    """Each worker by itself."""
+    one, two = build(store, []), build(store, [])
+
+    assert [True] * 6 == [await passes(worker) for worker in (one, two) for _ in range(3)]
+    assert not await passes(one)
+    await one.close()
+
+
+def test_nothing_is_built_that_is_not_asked_for():
+    """No limit, no counters, no connection."""
+    limits = build_limits(make_settings(), lambda *_: None)
+
+    assert (None, None, None, None, None) == (
+        limits.counters,
+        limits.logins,
+        limits.gate.per_session,
+        limits.gate.per_address,
+        limits.gate.crowd,
+    )
