@@ -1,5 +1,6 @@
 """The admin API and the console, put together: for the token's holder, for sessions with a role, or for nobody."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +14,9 @@ from bff.access.lint import merge_findings
 from bff.access.openings import Holder, Opening, ReviewedRoute, openings
 from bff.access.principals import Principals
 from bff.access.question import Advisor
+from bff.access.review import Review
 from bff.access.roles import RoleReader
+from bff.access.statistics import Statistics
 from bff.config.findings import Finding
 from bff.config.rule_sets import describe
 from bff.config.settings import AdminSettings, ApiSettings, AtRest, Settings, TokenKind
@@ -31,6 +34,7 @@ from bff.web.admin.answers import Audit, Me
 from bff.web.admin.cursors import Cursors
 from bff.web.admin.guards import Connection, SessionGuard, Throttle, TokenGuard, hash_token
 from bff.web.admin.operators import Actor
+from bff.web.admin.overview import FindingCounts, ReviewTimes, overview_handlers
 from bff.web.admin.rendering import build_admin_exception_handlers
 from bff.web.admin.router import build_admin_router
 from bff.web.admin.sessions import me_handlers, revocation_handlers, session_handlers
@@ -55,6 +59,8 @@ class AdministrationParts:
     assigned: Assigned
     reader: RoleReader
     emit: Emit
+    statistics: Statistics
+    review: Review
     version: str
     warnings: Sequence[Finding] = ()
 
@@ -163,9 +169,18 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
     async def findings() -> Sequence[AccessFinding]:
         return merge_findings(settings, parts.warnings, parts.principals.inspection.found)
 
+    async def finding_counts() -> FindingCounts:
+        levels = Counter(finding.level.value for finding in await findings())
+        return FindingCounts(levels["error"], levels["warning"], levels["info"])
+
+    async def review_times() -> ReviewTimes:
+        due = await parts.review.due(clock())
+        return ReviewTimes(due.last_at, due.due_at)
+
     policies = {route.path: route.policy for route in parts.routes}
     return [
         *me_handlers(lambda operator: describe_bff(settings, operator, parts.version)),
+        *overview_handlers(parts.statistics, finding_counts, review_times),
         *session_handlers(directory, cursors, clock, parts.principals.origins_of, opens_of),
         *revocation_handlers(ending, parts.background, clock, lambda: None, _PATIENCE),
         *decision_handlers(Advisor(policies, parts.reader, parts.principals), directory, clock),
