@@ -20,6 +20,7 @@ from bff.assembly.audit import AuditDuties, build_audit_log
 from bff.assembly.endpoints import EndpointParts, build_endpoints
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
+from bff.assembly.reviewing import ReviewingParts, build_reviewing
 from bff.assembly.sockets import build_sockets
 from bff.assembly.statistics import build_statistics
 from bff.config.findings import Finding
@@ -28,7 +29,7 @@ from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import Emit, to_each
-from bff.from_settings import build_client, build_dev_server, build_route, build_token_rules
+from bff.from_settings import build_client, build_dev_server, build_route, build_session_limits, build_token_rules
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
 from bff.oidc.quirks import quirks_for
@@ -50,7 +51,7 @@ from bff.session.purging import purge_for_ever
 from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
-from bff.session.sessions import Limits, Sessions
+from bff.session.sessions import Sessions
 from bff.session.stores import open_store
 from bff.session.vault import Vault
 from bff.web.errors import Handlers, build_exception_handlers
@@ -59,7 +60,6 @@ from bff.web.management import Health, build_health_router
 from bff.web.spa import DEFAULT_POLICY, SpaFiles
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,7 @@ class Bff:
             feed=self.feed,
             revocations=revocations,
             background=self._background,
-            limits=Limits(
-                idle=settings.session.idle_timeout,
-                absolute=min(settings.session.absolute_timeout, settings.tokens.max_session_lifetime),
-                renew_ahead=settings.session.renew_ahead,
-                cache_size=settings.session.cache_size,
-            ),
+            limits=build_session_limits(settings),
             clock=clock,
             emit=emit,
         )
@@ -130,6 +125,10 @@ class Bff:
         self._assignments = AssignmentFile(Path(file), assigned, emit) if file is not None else None
         principals = parts.principals or build_principals(settings, assigned, role_reader, emit)
         principal_now = principals.now if settings.roles.assignments is not None else None
+        routes = [build_route(api, settings) for api in settings.api]
+        policies = [route.policy for route in routes]
+        reviewing = ReviewingParts(store, vault, policies, principals, role_reader, assigned, clock, emit)
+        self.reviewing = build_reviewing(settings, self.sessions, reviewing)
         grants = Grants(self.relying_party, emit, with_userinfo=settings.oidc.userinfo, revocations=revocations)
         self.renewer = Renewer(
             sessions=self.sessions,
@@ -137,14 +136,13 @@ class Bff:
             vault=vault,
             feed=self.feed,
             refresh=grants.renew,
-            principal_of=principals,
+            principal_of=self.reviewing.principal_of,
             revocations=revocations,
             background=self._background,
             clock=clock,
             emit=emit,
         )
         cookie = CookieWriter(settings.session.cookie_name, same_site=settings.session.same_site)
-        routes = [build_route(api, settings) for api in settings.api]
         dev_server = build_dev_server(settings)
         self._upstream = parts.upstream or Upstreams([*routes, *([dev_server] if dev_server else [])], emit)
         forwarding = Forwarding(settings.public_url, settings.server.trusted_proxies)
@@ -170,6 +168,7 @@ class Bff:
             principal_now=principal_now,
             gate=worker_limits.gate,
             calls=self.statistics.calls,
+            note_use=self.reviewing.usage.note,
         )
         self._sockets = build_sockets(settings, self.api, forward, self._opened, cookie.deletion, emit)
         self._endpoints = build_endpoints(
@@ -182,7 +181,8 @@ class Bff:
                 vault=vault,
                 ring=ring,
                 cookie=cookie,
-                principal_of=principals,
+                principal_of=self.reviewing.principal_of,
+                on_login=self.reviewing.usage.logged_in,
                 principal_now=principal_now,
                 grants=grants,
                 revocations=revocations,
@@ -203,6 +203,8 @@ class Bff:
             assigned,
             role_reader,
             emit,
+            self.statistics,
+            self.reviewing.review,
             version=__version__,
             warnings=parts.warnings,
         )
@@ -295,6 +297,7 @@ class Bff:
         self.feed.start()
         self._upstream.start()
         self.statistics.start()
+        self.reviewing.start()
         await self.relying_party.start()
         purging = purge_for_ever(self.store, self._clock, self._emit)
         self._janitor = asyncio.get_running_loop().create_task(purging, name="purge-sessions")
@@ -322,6 +325,7 @@ class Bff:
         await self._upstream.close()
         await self._worker_limits.close()
         await self.statistics.close()
+        await self.reviewing.stop()
         await self.audit.close()
         await self.store.close()
 

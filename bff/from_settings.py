@@ -16,6 +16,8 @@ from bff.oidc.rules import TokenRules
 from bff.proxy.cors import CrossOrigin
 from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
 from bff.proxy.routes import Route, SocketRules
+from bff.proxy.service import Health, Service, Tls, build_addresses
+from bff.session.sessions import Limits
 
 _DEV_SERVER = "spa"
 _HOT_RELOAD = SocketRules(max_message=16 * 1024 * 1024, max_queue=16, idle_timeout=24 * 3600.0)
@@ -65,9 +67,10 @@ def build_token_rules(settings: Settings) -> TokenRules:
 
 def build_route(api: ApiSettings, settings: Settings) -> Route:
     """Return one `[[api]]`, ready for use."""
+    addresses = build_addresses(api.addresses)
     return Route(
         path=api.path,
-        upstream=api.upstream.rstrip("/"),
+        upstream=addresses[0].url,
         needs_session=api.token is TokenKind.USER,
         sends_token=api.token is not TokenKind.NONE,
         csrf=api.csrf.value,
@@ -77,10 +80,22 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
         forward_cookies=frozenset(name.encode("ascii") for name in api.forward_cookies),
         allow_set_cookie=api.allow_set_cookie,
         policy=build_route_policy(api),
+        upstreams=addresses,
+        service=build_service(api),
         request_rules=_build_request_rules(api.request_headers),
         response_rules=_build_response_rules(api.response_headers),
         cors=_build_cors(api.cors),
         sockets=_build_socket_rules(api) if api.websocket else None,
+    )
+
+
+def build_session_limits(settings: Settings) -> Limits:
+    """Return how long sessions live, and how many a worker remembers."""
+    return Limits(
+        idle=settings.session.idle_timeout,
+        absolute=min(settings.session.absolute_timeout, settings.tokens.max_session_lifetime),
+        renew_ahead=settings.session.renew_ahead,
+        cache_size=settings.session.cache_size,
     )
 
 
@@ -127,4 +142,23 @@ def _build_cors(cors: CorsSettings | None) -> CrossOrigin | None:
         expose=cors.expose,
         credentials=cors.credentials,
         max_age=cors.max_age,
+    )
+
+
+def build_service(api: ApiSettings) -> Service:
+    """Return how the upstreams of a route are used."""
+    tls, health = api.tls, api.health
+    identity = None
+    if tls.client_cert is not None and tls.client_key is not None:
+        identity = f"{tls.client_key.reveal()}\n{tls.client_cert}"
+    return Service(
+        balance=api.balance.value,
+        retry=api.retry.value,
+        idle_timeout=api.idle_timeout,
+        total_timeout=api.total_timeout,
+        max_connections=api.max_connections,
+        pool_timeout=api.pool_timeout,
+        http2=api.http2,
+        tls=Tls(tls.ca_file, identity, tls.server_name),
+        health=Health(health.eject_after, health.eject_for, health.path, health.interval),
     )

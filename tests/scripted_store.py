@@ -37,6 +37,34 @@ class Fault:
     done: bool = False
 
 
+class ScriptedDocuments:
+    """The documents of a scripted store: away when it is."""
+
+    def __init__(self, store: "ScriptedStore") -> None:
+        self._store = store
+
+    async def read(self, *args: Any) -> Any:
+        return await self._do("read", *args)
+
+    async def write(self, *args: Any) -> Any:
+        return await self._do("write", *args)
+
+    async def page(self, *args: Any, **options: Any) -> Any:
+        return await self._do("page", *args, **options)
+
+    async def remove(self, *args: Any) -> Any:
+        return await self._do("remove", *args)
+
+    async def purge(self, *args: Any) -> Any:
+        return await self._do("purge", *args)
+
+    async def _do(self, name: str, *args: Any, **options: Any) -> Any:
+        if self._store.down:
+            raise SessionStoreUnavailable
+        await asyncio.sleep(0)  # a real store gives way
+        return await getattr(self._store.inner.documents, name)(*args, **options)
+
+
 class ScriptedStore:
     """Wraps a `MemoryStore`; several workers may share it."""
 
@@ -110,6 +138,10 @@ class ScriptedStore:
             case _:
                 pass
         return answer
+
+    @property
+    def documents(self) -> "ScriptedDocuments":
+        return ScriptedDocuments(self)
 
     async def open(self) -> None:
         await self._do("open")

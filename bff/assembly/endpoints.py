@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bff.access.principals import Principals
 from bff.config.settings import Settings
 from bff.crypto.key_ring import KeyRing
 from bff.events import Emit
@@ -14,7 +13,7 @@ from bff.proxy.front import Front
 from bff.proxy.limits import RateLimit
 from bff.session.attempts import AttemptCookies
 from bff.session.grants import Grants
-from bff.session.login import Login
+from bff.session.login import Login, OnLogin, PrincipalOf
 from bff.session.logout import Logout
 from bff.session.records import Store
 from bff.session.renewal import Renewer
@@ -35,7 +34,8 @@ class EndpointParts:
     vault: Vault
     ring: KeyRing
     cookie: CookieWriter
-    principal_of: Principals
+    principal_of: PrincipalOf
+    on_login: OnLogin
     principal_now: PrincipalNow | None
     grants: Grants
     revocations: Revocations
@@ -60,6 +60,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
             cookie=parts.cookie,
             principal_of=parts.principal_of,
             redeem=parts.grants.redeem,
+            on_login=parts.on_login,
             revocations=parts.revocations,
             prefix=prefix,
             clock=parts.clock,

@@ -44,7 +44,12 @@ _USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 PrincipalNow = Callable[[Principal, float], Principal]
+NoteUse = Callable[[LiveSession, str, str, int, float], None]  # by which rule of a route a method was let through
 OriginCheck = Callable[..., None]  # takes what `check_same_origin` takes, and raises what that raises
+
+
+def _note_nothing(_live: LiveSession, _route: str, _method: str, _rule: int, _now: float) -> None:
+    """Nobody reviews what is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +79,10 @@ class ApiProxy:
         principal_now: PrincipalNow | None = None,
         gate: Gate = OPEN_GATE,
         calls: defaultdict[str, int] | None = None,
+        note_use: NoteUse = _note_nothing,
     ) -> None:
-        """`calls` is where requests are counted by route."""
+        """`calls` is where requests are counted by route; `note_use` hears which rule let a call through."""
+        self._note_use = note_use
         self._sessions = sessions
         self._renewer = renewer
         self._forward = forward
@@ -143,9 +150,12 @@ class ApiProxy:
         if self._per_session is not None and live is not None:
             await self._per_session.check(live.session.handle)
         authorization = await self._authorization(route, live)
+        now, rule = self._clock(), -1
         if not route.policy.is_open:
-            facts = RequestFacts(method, rest, self._clock(), address, _scope(live))
-            self._authorize(route, facts, live, request_id)
+            facts = RequestFacts(method, rest, now, address, _scope(live))
+            rule = self._authorize(route, facts, live, request_id)
+        if live is not None:
+            self._note_use(live, route.path, method, rule, now)
         if route.request_rules is not None:
             head.forward = route.request_rules.apply(head.forward, self._principal(live, self._clock()))
         return Call(route, rest, head, address, authorization, request_id, method, live)
@@ -202,11 +212,12 @@ class ApiProxy:
             raise SessionExpired(reason="tokens_expired")
         return live.authorization
 
-    def _authorize(self, route: Route, facts: RequestFacts, live: LiveSession | None, request_id: str) -> None:
+    def _authorize(self, route: Route, facts: RequestFacts, live: LiveSession | None, request_id: str) -> int:
+        """Return the rule that allows it; raises what is said otherwise."""
         principal = self._principal(live, facts.now)
         decision = decide(route.policy, facts, principal)
         if isinstance(decision, Allow):
-            return
+            return decision.rule
         self._emit(
             "access.denied",
             {

@@ -31,6 +31,7 @@ _SILENT_NO = frozenset(
 )
 PrincipalOf = Callable[[Grant], Principal]
 Redeem = Callable[[str, LoginAttempt], Awaitable[Grant]]
+OnLogin = Callable[[Principal, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Redirect:
 
     location: str
     cookies: tuple[bytes, ...] = ()
+
+
+def _ignore(_principal: Principal, _now: float) -> None:
+    """Nobody wants to hear of logins."""
 
 
 class LoginFailed(CallbackRejected):
@@ -69,7 +74,9 @@ class Login:
         prefix: str,
         clock: Callable[[], float],
         emit: Emit,
+        on_login: OnLogin = _ignore,
     ) -> None:
+        self._on_login = on_login
         self._relying_party = relying_party
         self._issuer = issuer
         self._sessions = sessions
@@ -162,6 +169,7 @@ class Login:
             raise CallbackRejected("logged_out_meanwhile")
         if pending.replaces is not None:
             await self._sessions.end_key(pending.replaces, "replaced", now)
+        self._on_login(principal, now)
         self._emit(
             "login.done",
             {
