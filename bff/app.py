@@ -89,7 +89,7 @@ class Bff:
         self.store = store
         audit = build_audit_log(settings, ring, store, clock, log)
         self.audit = audit
-        self._audit_duties = AuditDuties(audit, settings, ring, store, clock)
+        self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
         self.statistics = build_statistics(settings, store, clock, log)
         self._emit = emit = to_each(log, audit.record, self.statistics.record)
         self._draining = False

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bff import __version__
 from bff.access.auditing import AuditLog, AuditReader
 from bff.access.auditing.chain import Chain
 from bff.access.auditing.configured import AuditPlace, build_audit, open_place
@@ -31,11 +30,12 @@ class AuditDuties:
     settings: Settings
     ring: KeyRing
     store: Store
+    version: str
     clock: Callable[[], float]
 
     async def watch(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Go on until cancelled."""
-        startup = Startup(self.audit, self.settings, self.ring, self.store, __version__, self.clock)
+        startup = Startup(self.audit, self.settings, self.ring, self.store, self.version, self.clock)
         await startup.tell()
         while True:
             await sleep(_EVERY)

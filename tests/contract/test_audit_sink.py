@@ -210,7 +210,7 @@ async def test_cursor_that_is_none_is_refused(after):
 
 @pytest.mark.parametrize("opener", BACKENDS, indirect=True)
 async def test_what_is_over_goes_and_the_rest_stays_verifiable(opener):
-    """The first line that is kept follows the last one that was removed, and the head record knows which that was."""
+    """The first line that is kept follows the last one that was removed, which the head record names."""
     audit = await opener(retention=10.0)
     await audit.sink.append([event(subject=f"u{number}", time=NOW + number) for number in range(20)])
     removed = await audit.sink.purge(NOW + 20)

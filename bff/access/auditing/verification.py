@@ -118,7 +118,12 @@ class Walk:
             raise _Broken(line.seq, f"{missing} before it: removed, or moved elsewhere")
         elif line.prev != before.mac:
             raise _Broken(line.seq, "it does not follow the line before it: one of the two comes from elsewhere")
-        if is_opening and line.reason is not None and line.reason in _SUSPICIOUS and (before is not None or self.begin_at is None):
+        if (
+            is_opening
+            and line.reason is not None
+            and line.reason in _SUSPICIOUS
+            and (before is not None or self.begin_at is None)
+        ):
             raise _Broken(line.seq, _SUSPICIOUS[line.reason])
 
     def _check_floor(self, line: Line, floor: Head) -> None:

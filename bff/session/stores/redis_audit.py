@@ -21,8 +21,8 @@ _FAMILY = "family"  # what an event's name begins with, up to the dot
 _PAGE = 500  # lines read in one round trip
 _PATIENCE = 0.4  # seconds for one page
 
-# KEYS head, lines, times, late, ends, index…   ARGV expected, head, then for each line: number, time, late, line, how
-# many indexes, and which of KEYS these are
+# KEYS head, lines, times, late, ends, index…   ARGV expected, head, then for each line: number, time, late, line,
+# how many indexes, and which of KEYS these are
 APPEND = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 local i, last = 3, 0

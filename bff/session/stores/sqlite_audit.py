@@ -83,7 +83,8 @@ class SqliteAudit:
         while top > bottom:
             low = bottom if window is None else max(bottom, top - window)
             found += await self._searching.run(
-                f"SELECT seq, line FROM audit_lines WHERE seq < ? AND seq >= ?{condition} ORDER BY seq DESC LIMIT ?",
+                f"SELECT seq, line FROM audit_lines WHERE seq < ? AND seq >= ?{condition} "
+                "ORDER BY seq DESC LIMIT ?",
                 (top, low, *values, query.limit + 1 - len(found)),
             )
             if len(found) > query.limit:
