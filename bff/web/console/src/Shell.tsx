@@ -75,7 +75,7 @@ export function Shell({ ended, onToken, onForget }: Props) {
         </nav>
         <div className="side-foot">
           <p className="side-who" data-testid="operator">
-            <strong>{me.operator}</strong>
+            <strong>{typeof me.claims["name"] === "string" ? me.claims["name"] : me.operator}</strong>
             <span className="faint">{me.kind === "token" ? "operator’s token" : "signed in"}</span>
           </p>
           {me.kind === "token" ? (

@@ -43,8 +43,8 @@ export function formatDistance(at: number, now: number): string {
   const distance = Math.abs(at - now);
   const [size, name] = UNITS.find(([seconds]) => distance >= seconds) ?? [1, "s"];
   if (distance < 5) return "now";
-  const length = `${Math.floor(distance / size)} ${name}`;
-  return at < now ? `${length} ago` : `in ${length}`;
+  // What is past is counted in full units, what is to come to the nearest: a session of 12 h does not begin with 11.
+  return at < now ? `${Math.floor(distance / size)} ${name} ago` : `in ${Math.round(distance / size)} ${name}`;
 }
 
 /** A value of an audit line or a claim. */

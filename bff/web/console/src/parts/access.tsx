@@ -25,10 +25,16 @@ export function Opens({ opens }: { opens: readonly Opened[] }) {
       items={opens}
       keyOf={({ route, rule, methods }) => `${route} ${rule} ${methods.join()}`}
       columns={[
-        { head: "Route", cell: ({ route }) => <code>{route}</code> },
-        { head: "Methods", cell: ({ methods }) => (methods.length === 0 ? "any" : methods.join(", ")) },
+        { head: "Route", cell: ({ route }) => <code className="route-name">{route}</code> },
+        { head: "Methods", cell: ({ methods }) => methodsInWords(methods) },
         { head: "By", cell: ({ rule, text }) => (rule === null ? text : `rule ${rule}: ${text}`), wide: true },
       ]}
     />
   );
+}
+
+const EVERY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+function methodsInWords(methods: readonly string[]): string {
+  return methods.length === 0 || EVERY_METHOD.every((method) => methods.includes(method)) ? "any" : methods.join(", ");
 }

@@ -96,3 +96,13 @@ export function asList(value: string | readonly string[] | null | undefined): re
   if (value === null || value === undefined || value === "") return [];
   return typeof value === "string" ? [value] : value;
 }
+
+/** What begins with a small letter on a terminal begins with a capital on a page. */
+export const sentence = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1);
+
+/** A sentence of the server's, with what stands between backticks as code. */
+export function Prose({ text }: { text: string }) {
+  return sentence(text)
+    .split(/`([^`]*)`/)
+    .map((part, position) => (position % 2 === 1 ? <code key={position}>{part}</code> : part));
+}

@@ -11,8 +11,8 @@ import { useAction, useLoad, usePlace } from "../hooks";
 import { useConsole } from "../operator";
 
 const FIELDS = [
-  { name: "q", label: "Any field", hint: "alice, /api/orders, 203.0.113.7" },
-  { name: "event", label: "Event", hint: "access.denied", suggest: EVENTS },
+  { name: "q", label: "Any field", hint: "alice, 203.0.113.7" },
+  { name: "event", label: "Event", hint: "login.done", suggest: EVENTS },
   { name: "subject", label: "Subject", hint: "alice" },
   { name: "route", label: "Route", hint: "/api/orders" },
   {

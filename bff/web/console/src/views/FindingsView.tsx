@@ -1,6 +1,7 @@
 import { Head, Panel, Refresh } from "../parts/Head";
 import { Skeleton } from "../parts/List";
 import { Failure } from "../parts/Notice";
+import { Prose } from "../parts/words";
 import type { Finding, Level } from "../client/shapes";
 import { formatNumber } from "../format";
 import { useLoad, usePlace } from "../hooks";
@@ -61,12 +62,14 @@ export function FindingsView() {
 function Item({ finding: { level, rule, where, message, source, change } }: { finding: Finding }) {
   return (
     <li className={`finding finding-${level}`}>
-      <h3>{message}</h3>
+      <h3>
+        <Prose text={message} />
+      </h3>
       <p className="finding-where">
         <code>{where}</code> <span className="faint">{rule.replaceAll("_", " ")}</span>
       </p>
       <p className="finding-change">
-        <strong>Change:</strong> {change}
+        <strong>Change:</strong> <Prose text={change} />
       </p>
       <p className="faint">{source}</p>
     </li>

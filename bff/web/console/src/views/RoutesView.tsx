@@ -2,7 +2,7 @@ import { Tester } from "./Tester";
 import { Head, Panel, Refresh } from "../parts/Head";
 import { Skeleton } from "../parts/List";
 import { Failure } from "../parts/Notice";
-import { findingInWords, PlaceLink } from "../parts/words";
+import { findingInWords, PlaceLink, sentence } from "../parts/words";
 import type { RouteItem } from "../client/shapes";
 import { useLoad, usePlace } from "../hooks";
 import { useConsole } from "../operator";
@@ -58,7 +58,7 @@ function Route({ route }: { route: RouteItem }) {
         {websocket && <span className="chip chip-plain">WebSocket</span>}
         {!reachable && <span className="chip chip-danger">nobody can reach it</span>}
         {findings.filter((finding) => nameOf(finding) !== "route_unreachable").map((finding) => {
-          const words = typeof finding === "string" ? findingInWords(finding) : finding.message;
+          const words = typeof finding === "string" ? findingInWords(finding) : sentence(finding.message);
           return (
             <span key={words} className="chip chip-warn">
               {words}
@@ -67,7 +67,7 @@ function Route({ route }: { route: RouteItem }) {
         })}
       </p>
       {rules.length === 0 ? (
-        <p className="faint">{token === "user" ? "No rules: whoever is signed in may use it." : "No rules."}</p>
+        <p className="faint route-open">{token === "user" ? "No rules: whoever is signed in may use it." : "No rules."}</p>
       ) : (
         <ol className="rules">
           {rules.map(({ position, text }) => (
