@@ -194,20 +194,9 @@ class Bff:
             ),
         )
         admin = AdministrationParts(
-            self._endpoints,
-            store,
-            vault,
-            self._background,
-            routes,
-            principals,
-            assigned,
-            role_reader,
-            emit,
-            self.statistics,
-            self.reviewing.review,
-            version=__version__,
-            warnings=parts.warnings,
-        )
+            self._endpoints, store, vault, self._background, routes, principals, assigned, role_reader, emit,
+            self.audit, self.statistics, self.reviewing.review, __version__, parts.warnings,
+        )  # fmt: skip
         self._administration = Administration(settings, admin)
         self._cookie_deletion = cookie.deletion
         self._front = front
@@ -294,6 +283,7 @@ class Bff:
             await self.store.open()
         except SessionStoreUnavailable as error:
             self._emit("store.unavailable", {"detail": error.detail})
+        await self._audit_duties.begin()
         self.feed.start()
         self._upstream.start()
         self.statistics.start()

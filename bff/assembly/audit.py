@@ -18,6 +18,7 @@ from bff.session.records import Store
 from bff.session.stores import audit_of
 
 _EVERY = 60.0  # seconds
+_START = 3.0  # seconds in which a server that starts finds out what was loaded before
 _LONG = 10 * 365 * 86400.0  # seconds for which the end of a chain is remembered
 _IN_MEMORY = 50_000  # lines that are kept in a process's memory
 
@@ -33,10 +34,18 @@ class AuditDuties:
     version: str
     clock: Callable[[], float]
 
+    async def begin(self) -> None:
+        """Tell what was loaded; without what has changed where that cannot be found out in time."""
+        startup = Startup(self.audit, self.settings, self.ring, self.store, self.version, self.clock)
+        try:
+            async with asyncio.timeout(_START):
+                await startup.tell_changes()
+        except TimeoutError:
+            pass  # what was loaded is told all the same, and an auditor can compare
+        startup.tell_loaded()
+
     async def watch(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Go on until cancelled."""
-        startup = Startup(self.audit, self.settings, self.ring, self.store, self.version, self.clock)
-        await startup.tell()
         while True:
             await sleep(_EVERY)
             await self.audit.purge(self.clock())

@@ -30,21 +30,27 @@ class Startup:
     version: str
     clock: Callable[[], float]
 
-    async def tell(self) -> None:
-        """Record what was loaded, and what has changed since the last time."""
-        sections = section_fingerprints(self.settings)
-        now: Seen = {
-            "fingerprint": configuration_fingerprint(sections),
-            "sections": sections,
-            "keys": list(self.ring.key_ids),
-            "version": self.version,
-        }
+    def tell_loaded(self) -> None:
+        """Record what was loaded."""
+        self.audit.record(LOADED, self._now())
+
+    async def tell_changes(self) -> None:
+        """Record what is not as it was the last time."""
+        now = self._now()
         before = await self._before()
         if before is not None:
             await self._tell_changes(before, now)
         elif self.audit.reader is None:
             await self._tell_unread(now)
-        self.audit.record(LOADED, now)
+
+    def _now(self) -> Seen:
+        sections = section_fingerprints(self.settings)
+        return {
+            "fingerprint": configuration_fingerprint(sections),
+            "sections": sections,
+            "keys": list(self.ring.key_ids),
+            "version": self.version,
+        }
 
     async def _before(self) -> Seen | None:
         """Return what the log says was loaded last."""
