@@ -9,6 +9,7 @@ from litestar import Router
 from litestar.handlers.http_handlers import HTTPRouteHandler
 
 from bff.access.assigned import Assigned
+from bff.access.auditing import AuditLog
 from bff.access.findings import AccessFinding
 from bff.access.lint import merge_findings
 from bff.access.openings import Holder, Opening, ReviewedRoute, openings
@@ -31,6 +32,7 @@ from bff.session.session import Summary
 from bff.session.vault import Vault
 from bff.web.admin.access import RouteInfo, decision_handlers, route_handlers
 from bff.web.admin.answers import Audit, Me
+from bff.web.admin.audit import audit_handlers
 from bff.web.admin.cursors import Cursors
 from bff.web.admin.guards import Connection, SessionGuard, Throttle, TokenGuard, hash_token
 from bff.web.admin.operators import Actor
@@ -59,6 +61,7 @@ class AdministrationParts:
     assigned: Assigned
     reader: RoleReader
     emit: Emit
+    audit: AuditLog
     statistics: Statistics
     review: Review
     version: str
@@ -167,7 +170,8 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
         return openings(reviewed, Holder(principal, claims_known=False))
 
     async def findings() -> Sequence[AccessFinding]:
-        return merge_findings(settings, parts.warnings, parts.principals.inspection.found)
+        seen = await parts.review.findings(clock())
+        return merge_findings(settings, parts.warnings, [*parts.principals.inspection.found, *seen])
 
     async def finding_counts() -> FindingCounts:
         levels = Counter(finding.level.value for finding in await findings())
@@ -179,10 +183,11 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
 
     policies = {route.path: route.policy for route in parts.routes}
     return [
-        *me_handlers(lambda operator: describe_bff(settings, operator, parts.version)),
+        *me_handlers(lambda operator: describe_bff(settings, operator, parts)),
         *overview_handlers(parts.statistics, finding_counts, review_times),
         *session_handlers(directory, cursors, clock, parts.principals.origins_of, opens_of),
-        *revocation_handlers(ending, parts.background, clock, lambda: None, _PATIENCE),
+        *revocation_handlers(ending, parts.background, clock, parts.audit.check_writable, _PATIENCE),
+        *audit_handlers(parts.audit),
         *decision_handlers(Advisor(policies, parts.reader, parts.principals), directory, clock),
         *route_handlers([_route_info(index, api) for index, api in enumerate(settings.api)], findings),
     ]
@@ -197,18 +202,17 @@ def build_directory(settings: Settings, store: Store, vault: Vault, assigned: As
     return Directory(store, vault, settings.oidc.issuer, roles_now)
 
 
-def describe_bff(settings: Settings, operator: Actor, version: str) -> Me:
+def describe_bff(settings: Settings, operator: Actor, parts: AdministrationParts) -> Me:
     """Return the answer of `GET /me`."""
-    sink = settings.audit.sink.partition(":")[0]
     return Me(
         operator=operator.name,
         kind=operator.kind,
-        version=version,
+        version=parts.version,
         public_url=settings.public_url,
         issuer=settings.oidc.issuer,
         client_id=settings.oidc.client_id,
         store=_STORES.get(settings.session.store.reveal().partition(":")[0], "redis"),
-        audit=Audit(sink, searchable=sink != "stdout"),  # type: ignore[arg-type]  # one of the three words
+        audit=Audit(parts.audit.sink, parts.audit.reader is not None),  # type: ignore[arg-type]  # of three words
         claims=dict(operator.claims),
     )
 

@@ -11,7 +11,7 @@ from granian.server.embed import Server as EmbeddedServer
 from litestar import Litestar
 
 from bff.app import Bff, Parts
-from bff.config import load_config
+from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
 from bff.observe.logs import configure_logs
@@ -20,9 +20,9 @@ from bff.web.front_door import FrontDoor
 
 def build() -> FrontDoor:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
-    settings = load_config()
+    settings, warnings = load_with_findings()
     configure_logs(settings.log.level, settings.log.format.value)
-    bff = Bff(settings, Parts(key_files=KeyFiles(find_config_file(None))))
+    bff = Bff(settings, Parts(warnings=warnings, key_files=KeyFiles(find_config_file(None))))
     listen = settings.server.management_listen
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from bff.oidc.attempt import LoginAttempt, check_callback, new_attempt, parse_ca
 from bff.oidc.grant import Grant
 from bff.oidc.relying_party import RelyingParty
 from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
-from bff.session.ending import LOGGED_OUT, REVOKED_BEFORE
+from bff.session.ending import LOGGED_OUT, REASON, REVOKED_BEFORE
 from bff.session.live import LiveSession
 from bff.session.principal import Principal
 from bff.session.records import Store
@@ -164,8 +164,9 @@ class Login:
             self._revocations.later(grant.tokens, None)  # nobody will ever use them
             raise
         # Only now: either a back-channel logout or a revocation finds the session, or we find them.
-        if await self._was_logged_out(grant, principal) or await self._was_revoked(live):
-            await self._sessions.end(live, "backchannel_logout", now)
+        logged_out = await self._was_logged_out(grant, principal)
+        if logged_out or await self._was_revoked(live):
+            await self._sessions.end(live, "backchannel_logout" if logged_out else REASON, now)
             raise CallbackRejected("logged_out_meanwhile")
         if pending.replaces is not None:
             await self._sessions.end_key(pending.replaces, "replaced", now)

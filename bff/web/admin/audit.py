@@ -1,0 +1,93 @@
+"""The audit log, searched and verified."""
+
+from typing import Any
+
+import msgspec
+from litestar import get, post
+from litestar.handlers.http_handlers import HTTPRouteHandler
+from litestar.params import FromQuery
+
+from bff.access.auditing import AuditLog, AuditQuery, InvalidCursor
+from bff.web.admin.answers import After, Limit
+from bff.web.admin.errors import InvalidRequest
+from bff.web.admin.operators import Operator
+
+
+class AuditList(msgspec.Struct, frozen=True):
+    """A page of audit lines as they were written, newest first. Even an empty page may have a next one."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+
+
+class AuditProblem(msgspec.Struct, frozen=True):
+    """Where the chain is broken, and how."""
+
+    line: int
+    message: str
+    file: str | None
+
+
+class AuditVerification(msgspec.Struct, frozen=True):
+    """Whether every line is as it was written, in its place, and none is missing."""
+
+    ok: bool
+    lines: int
+    problem: AuditProblem | None
+    notes: list[str]
+
+
+def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
+    """Return `GET /audit` and `POST /audit/verification`; they raise `AuditNotSearchable`, `AuditUnavailable`."""
+
+    @get("/audit")
+    async def search_audit(
+        operator: Operator,
+        event: FromQuery[str] = "",
+        subject: FromQuery[str] = "",
+        session: FromQuery[str] = "",
+        route: FromQuery[str] = "",
+        method: FromQuery[str] = "",
+        outcome: FromQuery[str] = "",
+        reason: FromQuery[str] = "",
+        q: FromQuery[str] = "",
+        since: FromQuery[float | None] = None,
+        until: FromQuery[float | None] = None,
+        after: After = "",
+        limit: Limit = 50,
+    ) -> AuditList:
+        """Search the audit log, newest first. An `event` that ends with a dot means all that begin so."""
+        reader = audit.searchable()
+        filters = {
+            "event": event or None,
+            "subject": subject or None,
+            "session": session or None,
+            "route": route or None,
+            "method": method or None,
+            "outcome": outcome or None,
+            "reason": reason or None,
+            "text": q or None,
+        }
+        query = AuditQuery(**filters, since=since, until=until, after=after or None, limit=limit)
+        try:
+            page = await reader.search(query)
+        except InvalidCursor as error:
+            raise InvalidRequest("after: this is no cursor of the audit log; begin again without it.") from error
+        target = " ".join(f"{name}:{value}" for name, value in filters.items() if value is not None)
+        operator.acted("audit.search", target)
+        return AuditList([dict(item) for item in page.items], page.next)
+
+    @post("/audit/verification", status_code=200)
+    async def verify_audit(operator: Operator) -> AuditVerification:
+        """Check the chain of the audit log from its beginning to its end."""
+        found = await audit.searchable().verify()
+        problem = found.problem
+        operator.acted("audit.verify", outcome="ok" if found.ok else "failed", lines=found.lines)
+        return AuditVerification(
+            found.ok,
+            found.lines,
+            AuditProblem(problem.line, problem.message, problem.file) if problem is not None else None,
+            list(found.notes),
+        )
+
+    return [search_audit, verify_audit]
