@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from person import Person, Surprise
+from governance import govern
+from person import Person, expect
 from stack import Stack
 
 _ASK_EVERY = 0.25  # seconds
@@ -27,6 +28,7 @@ def check(stack: Stack, tell: Tell) -> None:
         _use_the_api(alice, tell)
         _stay_through_a_renewal(alice, stack, tell)
         _be_refused(bob, stack, tell)
+        govern(alice, bob, stack, tell)
         _sign_out(alice, stack, tell)
         _look_for_tokens([alice, bob], tell)
 
@@ -34,23 +36,23 @@ def check(stack: Stack, tell: Tell) -> None:
 def _open_the_page(person: Person, stack: Stack, tell: Tell) -> None:
     page = person.open(f"{stack.url}/")
     scripts = re.findall(r'<script[^>]+src="([^"]+)"', page.text)
-    _expect(bool(scripts), "the example app's page has no script")
+    expect(bool(scripts), "the example app's page has no script")
     for script in scripts:
         person.open(f"{stack.url}{script}")
     code = person.call("GET", "/bff/user", 401)["code"]
-    _expect(code == "session_required", f"signed out, /bff/user says {code}")
+    expect(code == "session_required", f"signed out, /bff/user says {code}")
     tell(f"{stack.url}/ serves the example app; nobody is signed in (401 {code})")
 
 
 def _sign_in(person: Person, name: str, stack: Stack, tell: Tell) -> dict[str, Any]:
     form = person.open(f"{stack.url}/bff/login?return_to=/")
-    _expect(str(form.url).startswith(stack.issuer), f"the login led to {form.url.host}, not to the provider")
+    expect(str(form.url).startswith(stack.issuer), f"the login led to {form.url.host}, not to the provider")
     page = person.submit(form, login=name, password=name)
-    _expect(str(page.url) == f"{stack.url}/", f"after the login the browser is at {page.url.path}")
+    expect(str(page.url) == f"{stack.url}/", f"after the login the browser is at {page.url.path}")
     user: dict[str, Any] = person.call("GET", "/bff/user", 200)
-    _expect(user["sub"] == name, f"/bff/user says {user['sub']}")
+    expect(user["sub"] == name, f"/bff/user says {user['sub']}")
     size = len(person.cookies.get("__Host-bff", ""))
-    _expect(0 < size < 300, f"the session cookie has {size} bytes")
+    expect(0 < size < 300, f"the session cookie has {size} bytes")
     tell(f"{name} signed in with the form at {stack.issuer}, and is back at the page")
     tell(
         f"/bff/user: {user['name']} <{user['email']}>, roles {', '.join(user['roles'])}, session "
@@ -63,10 +65,10 @@ def _use_the_api(person: Person, tell: Tell) -> None:
     caller = person.call("GET", "/api/whoami", 200)
     tell(f"the API sees {caller['subject']} with a token good for {caller['token']['expires_in']} s")
     task = person.call("POST", "/api/tasks", 201, json={"title": "Written by the demo's check"})
-    _expect(task["id"] in _task_ids(person), "the new task is not in the list")
+    expect(task["id"] in _task_ids(person), "the new task is not in the list")
     tell(f"created task {task['id']}, found it in the list")
     person.call("DELETE", f"/api/tasks/{task['id']}", 204)
-    _expect(task["id"] not in _task_ids(person), "the deleted task is still in the list")
+    expect(task["id"] not in _task_ids(person), "the deleted task is still in the list")
     tell(f"deleted task {task['id']}")
 
 
@@ -83,15 +85,15 @@ def _stay_through_a_renewal(person: Person, stack: Stack, tell: Tell) -> None:
     calls, slowest, token = 0, 0.0, first
     while token["expires_at"] == first["expires_at"]:
         waited = time.monotonic() - began
-        _expect(waited < stack.wishes.token_ttl + _PATIENCE, f"no renewal in {waited:.0f} s")
+        expect(waited < stack.wishes.token_ttl + _PATIENCE, f"no renewal in {waited:.0f} s")
         stack.check_alive()
         time.sleep(_ASK_EVERY)
         asked = time.monotonic()
         token = person.call("GET", "/api/whoami", 200)["token"]
         slowest = max(slowest, time.monotonic() - asked)
         calls += 1
-    _expect(token["expires_at"] > first["expires_at"], "the new token expires before the old one")
-    _expect(person.call("GET", "/bff/user", 200)["session"]["id"] == session, "the session is another one")
+    expect(token["expires_at"] > first["expires_at"], "the new token expires before the old one")
+    expect(person.call("GET", "/bff/user", 200)["session"]["id"] == session, "the session is another one")
     tell(
         f"renewed after {time.monotonic() - began:.1f} s: the expiry moved on by "
         f"{token['expires_at'] - first['expires_at']} s; {calls} calls, none failed, the slowest took "
@@ -103,8 +105,8 @@ def _be_refused(person: Person, stack: Stack, tell: Tell) -> None:
     _sign_in(person, "bob", stack, tell)
     some_task = _task_ids(person)[0]
     code = person.call("DELETE", f"/api/tasks/{some_task}", 403)["code"]
-    _expect(code == "access_denied", f"bob was refused with {code}")
-    _expect(some_task in _task_ids(person), "the task is gone all the same")
+    expect(code == "access_denied", f"bob was refused with {code}")
+    expect(some_task in _task_ids(person), "the task is gone all the same")
     tell(f"bob may read but not delete: 403 {code}")
 
 
@@ -112,7 +114,7 @@ def _sign_out(person: Person, stack: Stack, tell: Tell) -> None:
     stale = dict(person.cookies)
     question = person.open(stack.url + person.call("GET", "/bff/user", 200)["logout_url"])
     page = person.submit(question, logout="yes") if str(question.url).startswith(stack.issuer) else question
-    _expect(str(page.url).startswith(f"{stack.url}/"), f"after the logout the browser is at {page.url}")
+    expect(str(page.url).startswith(f"{stack.url}/"), f"after the logout the browser is at {page.url}")
     person.call("GET", "/bff/user", 401)
     person.cookies = stale  # as a thief would
     code = person.call("GET", "/api/whoami", 401)["code"]
@@ -121,10 +123,5 @@ def _sign_out(person: Person, stack: Stack, tell: Tell) -> None:
 
 def _look_for_tokens(people: list[Person], tell: Tell) -> None:
     seen = [place for person in people for place in person.tokens]
-    _expect(not seen, f"a token reached the browser: {', '.join(seen)}")
+    expect(not seen, f"a token reached the browser: {', '.join(seen)}")
     tell(f"no token in any of the {sum(person.responses for person in people)} responses that reached a browser")
-
-
-def _expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Surprise(otherwise)

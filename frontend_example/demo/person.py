@@ -2,6 +2,8 @@
 
 import re
 from html.parser import HTMLParser
+from json import loads
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -18,6 +20,12 @@ _TOKEN = re.compile(
 
 class Surprise(Exception):
     """Something else happened than what should have."""
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    """Raises `Surprise` with this text unless it holds."""
+    if not holds:
+        raise Surprise(otherwise)
 
 
 class Form(HTMLParser):
@@ -111,6 +119,28 @@ class Person:
                 f"{method} {path} was answered with {answer.status_code}, not {expected}: {gist(answer)}"
             )
         return answer.json() if answer.content else None
+
+    def wait_for_the_end(self, listening: Event) -> str:
+        """Listens, as the page does, until the server tells that the session has ended; the reason.
+
+        Args:
+            listening: set as soon as nothing will be missed any more.
+
+        Raises:
+            Surprise: the stream ended without saying so.
+        """
+        headers = {"Accept": "text/event-stream", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        with self._to_app.stream("GET", "/bff/events", headers=headers) as answer:
+            name = ""
+            for line in answer.iter_lines():
+                listening.set()
+                field, _, value = line.partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data" and name == "session-ended":
+                    return str(loads(value)["reason"])
+        raise Surprise(f"the stream of events was answered with {answer.status_code} and ended without a reason")
 
     def open(self, url: str, form: dict[str, str] | None = None) -> httpx.Response:
         """Opens an address, or sends a form, and follows where that leads; the page it ends at.

@@ -58,7 +58,8 @@ def announcement(stack: Stack) -> str:
     return boxed(
         [
             "",
-            f"Open   {stack.url}",
+            f"Open     {stack.url}",
+            f"Console  {stack.console}   (as alice)",
             "",
             "alice / alice   admin: reads, creates and deletes tasks",
             "bob   / bob     reader: may look, and is told so",
@@ -66,12 +67,15 @@ def announcement(stack: Stack) -> str:
             f"Watch  the access token, which lives {wishes.token_ttl} s: it is renewed, and the page feels nothing",
             "       the browser's tools: one HttpOnly cookie, and no token anywhere",
             "       a second tab, while you sign out in the first",
+            "       bob in a second browser: he tries to delete, alice finds it in the console's audit log,",
+            "       ends his session, and his page says so at once",
             "",
             "Ctrl-C stops everything.",
             "",
         ]
     ) + (
         f"\nOpenID provider {stack.issuer}   API {stack.api}   health {stack.management}/health/ready"
+        f"\nOperators {stack.management}/console/ with the token in {stack.state / 'admin.token'}"
         f"\nLogs {stack.state / 'logs'}   configuration and audit log in {stack.state}"
     )
 

@@ -50,7 +50,7 @@ class Stack:
     """The running demo. Parts are stopped in the reverse of the order in which they were started.
 
     Attributes:
-        url: the app, as the browser knows it.
+        url: the app, as the browser knows it; `console`, what administrators have beside it.
         issuer, api, management: the other servers.
         state: the folder with configuration, session store, audit log and logs.
     """
@@ -86,6 +86,11 @@ class Stack:
             api.wait_for_port(api_port)
             bff.wait_until(self._bff_is_ready)
         self._write_running()
+
+    @property
+    def console(self) -> str:
+        """For sessions with the role; whoever has the operator's token goes to the management listener."""
+        return f"{self.url}/bff/console/"
 
     def check_alive(self) -> None:
         """Does nothing while everything runs.
@@ -161,9 +166,10 @@ class Stack:
                 app=APP / "dist",
             )
         )
-        keys = self.state / "bff.keys"
-        keys.touch(mode=0o600)
-        keys.write_text(secrets.token_urlsafe(32) + "\n")
+        for secret in ("bff.keys", "admin.token"):
+            file = self.state / secret
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32) + "\n")
         command = [str(Path(sys.executable).with_name("bff")), "run", "-c", str(config)]
         return self._begin("bff", "bff", command, DEMO_CLIENT_SECRET=self._secret)
 
@@ -184,6 +190,7 @@ class Stack:
         """For scripts: where everything is, and which process is which."""
         running = {
             "url": self.url,
+            "console": self.console,
             "issuer": self.issuer,
             "api": self.api,
             "management": self.management,
