@@ -71,7 +71,7 @@ def build_console_router(path: str, directory: Path = BUILT) -> Router:
     @route(["/", "/{name:path}"], http_method=[HttpMethod.GET, HttpMethod.HEAD])
     async def console(request: AnyRequest) -> ASGIResponse:
         name = str(request.path_params.get("name", ""))
-        if not name.strip("/") and not request.scope["path"].endswith("/"):
+        if not name.strip("/") and not request.scope["raw_path"].endswith(b"/"):
             return _redirect(f"{path}/")  # the page names its parts relative to itself
         if not files:
             return _not_built(request)
@@ -104,7 +104,7 @@ def _answer(request: AnyRequest, file: ConsoleFile) -> ASGIResponse:
     headers = _headers(POLICY, file.cache) | {"etag": etag, "vary": "Accept-Encoding"}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if etag in known:
-        return ASGIResponse(status_code=304, headers=headers, media_type=file.kind)
+        return ASGIResponse(status_code=304, headers=headers)
     if takes_gzip:
         headers["content-encoding"] = "gzip"
     body = file.packed if takes_gzip and file.packed is not None else file.content
@@ -117,10 +117,10 @@ def _not_built(request: AnyRequest) -> ASGIResponse:
 
 
 def _send(request: AnyRequest, status: int, headers: dict[str, str], kind: str, body: bytes) -> ASGIResponse:
+    described = headers | {"content-type": kind, "content-length": str(len(body))}
     if request.method == "HEAD":  # the headers of a GET without its body (RFC 9110 §9.3.2)
-        described = {"content-type": kind, "content-length": str(len(body))}
-        return ASGIResponse(status_code=status, headers=headers | described, is_head_response=True)
-    return ASGIResponse(body=body, status_code=status, headers=headers, media_type=kind)
+        return ASGIResponse(status_code=status, headers=described, is_head_response=True)
+    return ASGIResponse(body=body, status_code=status, headers=described)
 
 
 def _redirect(location: str) -> ASGIResponse:
