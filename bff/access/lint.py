@@ -218,8 +218,10 @@ def _routes(settings: Settings) -> Iterator[AccessFinding]:
                 "OWASP ASVS 8.3.1",
                 "put denials before what they are exceptions to, unless that is meant",
             )
-        upstream = urlsplit(route.upstream)
-        if upstream.scheme == "http" and upstream.hostname not in _LOOPBACK and route.token is not TokenKind.NONE:
+        in_clear = any(
+            url.scheme == "http" and url.hostname not in _LOOPBACK for url in map(urlsplit, route.addresses)
+        )
+        if in_clear and route.token is not TokenKind.NONE:
             yield AccessFinding(
                 Level.INFO,
                 "upstream_in_clear",

@@ -50,6 +50,15 @@ def is_host(host: str) -> bool:
     return _HOST.fullmatch(host) is not None and ".." not in host
 
 
+def is_address(host: str) -> bool:
+    """Whether this is an IP address, without brackets."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(url: SplitResult) -> bool:
     """Whether plain http may be used: nothing leaves the machine."""
     return url.hostname in LOOPBACK_HOSTS
@@ -89,12 +98,42 @@ def read_issuer(value: object) -> str:
 
 
 def read_upstream(value: object) -> str:
-    """Where requests are forwarded: http or https, perhaps with a path in place of the route's."""
-    expected = 'a URL such as "http://orders.internal:9001/v1"'
+    """Where requests are forwarded: http, https or a unix socket, perhaps with a path in place of the route's."""
+    expected = 'a URL such as "http://orders.internal:9001/v1", or a socket such as "unix:/run/orders.sock:/v1"'
+    if isinstance(value, str) and value.startswith("unix:"):
+        return _read_socket(value, expected)
     url = split_url(value, ("https", "http"), expected)
     if any(segment in {".", ".."} for segment in url.path.split("/")):
         raise BadValue("has dot segments in its path", expected)
     return _without_query(value, url, expected)
+
+
+def _read_socket(text: str, expected: str) -> str:
+    found = re.fullmatch(r"unix:(/[^\0:]{1,100})(?::(/.*))?", text)
+    if found is None:
+        raise BadValue("names no absolute socket path of at most 100 characters", expected)
+    base = found[2] or ""
+    if not _PATH.fullmatch(base or "/") or any(segment in {".", ".."} for segment in base.split("/")):
+        raise BadValue("has a path after the socket that no request can have", expected)
+    return text
+
+
+def read_host(value: object) -> str:
+    """The name of a host."""
+    expected = 'a host name such as "api.internal"'
+    text = read_text(value, expected)
+    if ":" in text or not is_host(text):
+        raise BadValue("is no host name", expected)
+    return text
+
+
+def read_own_target(value: object) -> str:
+    """The path and perhaps the query of a request of our own."""
+    expected = 'a path such as "/healthz"'
+    text = read_text(value, expected)
+    if not re.fullmatch(r"/[!-\"$-~]*", text):
+        raise BadValue("is no path", expected)
+    return text
 
 
 def _without_query(value: object, url: SplitResult, expected: str) -> str:

@@ -18,6 +18,7 @@ from bff.config.secret_sources import SecretSources
 from bff.config.settings import Secret, Settings
 from bff.config.sources import Sources, overrides_in
 from bff.config.toml_lines import find_lines
+from bff.config.upstream_rules import broken_upstream_rules
 from bff.config.values import BadValue
 
 DEFAULT_FILE = "bff.toml"
@@ -62,7 +63,12 @@ def load_with_findings(
     reading = Reading(sources, SecretSources(environ, directory), findings)
     settings = reading.read()
     # Asked first and reported then: one broken rule does not hide another one about the same key.
-    broken_ones = [*broken_rules(settings), *broken_access_rules(settings), *broken_request_rules(settings)]
+    broken_ones = [
+        *broken_rules(settings),
+        *broken_access_rules(settings),
+        *broken_request_rules(settings),
+        *broken_upstream_rules(settings),
+    ]
     broken_ones += broken_admin_rules(settings)
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)

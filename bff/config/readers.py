@@ -21,6 +21,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "origin": addresses.read_origin,
         "issuer": addresses.read_issuer,
         "upstream": addresses.read_upstream,
+        "host": addresses.read_host,
+        "target": addresses.read_own_target,
         "resource": addresses.read_resource,
         "route path": addresses.read_route_path,
         "listen address": addresses.read_listen,

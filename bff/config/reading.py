@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from bff.config.certificates import read_certificates
 from bff.config.findings import Finding, Severity
 from bff.config.kinds import Kind, default_of, homes_of, kinds_of, stand_in
 from bff.config.readers import READERS
@@ -20,6 +21,7 @@ from bff.config.secret_sources import SecretSources
 from bff.config.settings import Csrf, Secret, Settings
 from bff.config.sources import Override, Sources, dotted
 from bff.config.toml_lines import Path
+from bff.config.value_types import Certificates
 from bff.config.values import BadValue, did_you_mean, read_bool, read_choice, read_text, shape_of
 
 
@@ -91,6 +93,8 @@ class Reading:
             return self._array(kind.entry, raw, path)
         if kind.value_type is Secret:
             return self._secrets(kind, raw, path)[0]
+        if kind.value_type is Certificates:
+            return read_certificates(self.secrets.directory, _plain(raw))
         return read_scalar(kind, raw)
 
     # ── arrays and maps ──────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ the reader has enough to mend already.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from bff.config.addresses import DEFAULT_PORTS, split_listen
 from bff.config.findings import Severity
@@ -221,13 +220,6 @@ def _route(settings: Settings, index: int, route: ApiSettings) -> Iterator[Probl
                 'true, or "origin" for what cannot send a header',
             ),
             Severity.WARNING,
-        )
-    own = urlsplit(settings.public_url)
-    upstream = urlsplit(route.upstream)
-    if (own.hostname, _port(own.scheme, own.port)) == (upstream.hostname, _port(upstream.scheme, upstream.port)):
-        yield Problem(
-            ((*at, "upstream"), ("public_url",)),
-            BadValue("is our own public_url", "the API's own address", "requests would come back to bff for ever"),
         )
 
 

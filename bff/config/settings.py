@@ -6,14 +6,21 @@ The second half of an `Annotated` type names the reader in `bff.config.readers` 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from types import MappingProxyType
 from typing import Annotated
 
-from bff.config.conditions import ClaimTest, PathPattern, TimeWindow
-from bff.config.header_templates import HeaderTemplate
+from bff.config.route_settings import (
+    AllowSettings,
+    CorsSettings,
+    HealthSettings,
+    Network,
+    RequestHeaderSettings,
+    ResponseHeaderSettings,
+    TlsSettings,
+)
 from bff.config.value_types import (
     AtRest,
+    Balance,
     Bytes,
     ClientAuth,
     Count,
@@ -23,6 +30,7 @@ from bff.config.value_types import (
     OnViolation,
     PositiveSeconds,
     Rate,
+    Retry,
     RoutePath,
     SameSite,
     Seconds,
@@ -34,18 +42,25 @@ from bff.config.value_types import (
 )
 
 __all__ = [
+    "AllowSettings",
     "AtRest",
+    "Balance",
     "ClientAuth",
+    "CorsSettings",
     "Csrf",
+    "HealthSettings",
     "LogFormat",
+    "Network",
     "OnViolation",
+    "RequestHeaderSettings",
+    "ResponseHeaderSettings",
+    "Retry",
     "SameSite",
     "Secret",
+    "TlsSettings",
     "TokenKind",
     "WhenFull",
 ]  # beside the settings themselves
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,61 +168,12 @@ class RolesSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class AllowSettings:
-    """One entry of `allow` in `[[api]]`: everything that it asks must hold. Empty: any signed-in user."""
-
-    methods: tuple[Annotated[str, "method"], ...] = ()
-    roles: tuple[str, ...] = ()  # one of them
-    all_roles: tuple[str, ...] = ()
-    none_roles: tuple[str, ...] = ()
-    path: Annotated[PathPattern, "path pattern"] | None = None  # below the route; None: any
-    scopes: tuple[Annotated[str, "scope"], ...] = ()  # all of them
-    claims: Mapping[str, Annotated[ClaimTest, "claim test"]] = field(default_factory=lambda: MappingProxyType({}))
-    match: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # parameter to claim
-    acr: tuple[str, ...] = ()  # one of them
-    amr: tuple[str, ...] = ()  # one of them
-    max_age: PositiveSeconds | None = None  # since the login (`auth_time`)
-    times: tuple[Annotated[TimeWindow, "time window"], ...] = ()  # one of them
-    networks: tuple[Annotated[Network, "network"], ...] = ()  # one of them
-    deny: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RequestHeaderSettings:
-    """`request_headers` of `[[api]]`: what goes up, beside what bff sets itself."""
-
-    set: Mapping[str, Annotated[HeaderTemplate, "header template"]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
-    remove: tuple[Token, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHeaderSettings:
-    """`response_headers` of `[[api]]`: what of an upstream's answer comes down."""
-
-    set: Mapping[str, Annotated[str, "header value"]] = field(default_factory=lambda: MappingProxyType({}))
-    remove: tuple[Token, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CorsSettings:
-    """`cors` of `[[api]]`: other origins whose pages may call this route."""
-
-    origins: tuple[Annotated[str, "origin"], ...] = ()
-    methods: tuple[Annotated[str, "method"], ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-    headers: tuple[Token, ...] = ("Content-Type",)  # that a page may send; X-CSRF always
-    expose: tuple[Token, ...] = ()  # of the answer, that a page may read
-    credentials: bool = False
-    max_age: Seconds = 600.0
-
-
-@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """One `[[api]]` route."""
 
     path: RoutePath
-    upstream: UpstreamUrl
+    upstream: UpstreamUrl | None = None  # either this one,
+    upstreams: tuple[UpstreamUrl, ...] = ()  # or these, all with the same path
     token: Annotated[TokenKind, "token kind"] = TokenKind.USER
     csrf: Annotated[Csrf, "csrf"] = Csrf.HEADER
     websocket: bool = False
@@ -216,6 +182,15 @@ class ApiSettings:
     websocket_idle_timeout: PositiveSeconds = 600.0  # without a message either way
     timeout: PositiveSeconds = 30.0  # until the first byte of the answer, and between any two
     connect_timeout: PositiveSeconds = 5.0
+    idle_timeout: PositiveSeconds | None = None  # between two bytes of the answer; None: timeout
+    total_timeout: PositiveSeconds | None = None  # None: any
+    balance: Balance = Balance.LEAST_PENDING
+    retry: Retry = Retry.SAFE
+    max_connections: Count = 1024  # to each address, from each worker
+    pool_timeout: PositiveSeconds = 2.0
+    http2: bool = False
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    health: HealthSettings = field(default_factory=HealthSettings)
     max_body_size: Bytes | None = None  # None: the server's
     forward_cookies: tuple[Token, ...] = ()
     allow_set_cookie: bool = False
@@ -224,6 +199,11 @@ class ApiSettings:
     request_headers: RequestHeaderSettings = field(default_factory=RequestHeaderSettings)
     response_headers: ResponseHeaderSettings = field(default_factory=ResponseHeaderSettings)
     cors: CorsSettings | None = None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every upstream."""
+        return self.upstreams or ((self.upstream,) if self.upstream is not None else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ class Secret:
         return hash(self._value)
 
 
+class Certificates(str):
+    """Certificates in PEM, one or several."""
+
+    __slots__ = ()
+
+
 class Rate(NamedTuple):
     """So many in so many seconds."""
 
@@ -67,6 +73,21 @@ class Csrf(enum.StrEnum):
     HEADER = "header"
     ORIGIN = "origin"
     OFF = "off"
+
+
+class Balance(enum.StrEnum):
+    """Which of several upstreams carries the next call."""
+
+    LEAST_PENDING = "least_pending"
+    ROUND_ROBIN = "round_robin"
+
+
+class Retry(enum.StrEnum):
+    """Which calls are sent once more when no answer came."""
+
+    SAFE = "safe"  # GET, HEAD and OPTIONS
+    IDEMPOTENT = "idempotent"  # PUT and DELETE as well, without a body
+    NEVER = "never"
 
 
 class OnViolation(enum.StrEnum):

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from bff.cli.checks.outcome import Outcome, Status
 from bff.config.addresses import DEFAULT_PORTS, is_loopback
-from bff.config.settings import Settings
+from bff.config.settings import Settings, TlsSettings
 from bff.errors import SessionStoreUnavailable
 from bff.session.stores import open_store
 
@@ -45,27 +45,56 @@ def _future_file(file: Path) -> Outcome:
 
 async def check_upstreams(settings: Settings) -> list[Outcome]:
     """Connect to each upstream once, with TLS where it is https. Nothing is sent."""
-    wanted: dict[tuple[str, int, bool], tuple[SplitResult, float]] = {}
+    wanted: _Wanted = {}
     for api in settings.api:
-        _want(wanted, api.upstream, api.connect_timeout)
+        for upstream in api.addresses:
+            if not upstream.startswith("unix:"):
+                _want(wanted, upstream, api.connect_timeout, api.tls)
     if settings.spa is not None and settings.spa.upstream is not None:
-        _want(wanted, settings.spa.upstream, 5.0)
+        _want(wanted, settings.spa.upstream, 5.0, TlsSettings())
     found = await asyncio.gather(*(_connect(*target, *how) for target, how in wanted.items()))
-    return [outcome for outcomes in found for outcome in outcomes]
+    sockets = {upstream for api in settings.api for upstream in api.addresses if upstream.startswith("unix:")}
+    return [outcome for outcomes in found for outcome in outcomes] + [
+        await _connect_socket(upstream.split(":")[1]) for upstream in sorted(sockets)
+    ]
 
 
-def _want(wanted: dict[tuple[str, int, bool], tuple[SplitResult, float]], upstream: str, timeout: float) -> None:
+async def _connect_socket(path: str) -> Outcome:
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else "it does not answer"
+        return _unreached(f"unix:{path}", f"cannot be reached: {reason}", "see that it runs, and who may use it")
+    writer.transport.abort()
+    return Outcome(Status.OK, "upstream", f"unix:{path} can be reached")
+
+
+_Wanted = dict[tuple[str, int, bool], tuple[SplitResult, float, TlsSettings]]
+
+
+def _want(wanted: _Wanted, upstream: str, timeout: float, tls: TlsSettings) -> None:
     url = urlsplit(upstream)
     target = (url.hostname or "", url.port or DEFAULT_PORTS[url.scheme], url.scheme == "https")
-    wanted.setdefault(target, (url, timeout))
+    wanted.setdefault(target, (url, timeout, tls))
 
 
-async def _connect(host: str, port: int, tls: bool, url: SplitResult, timeout: float) -> list[Outcome]:  # noqa: ASYNC109
+async def _connect(
+    host: str,
+    port: int,
+    tls: bool,
+    url: SplitResult,
+    timeout: float,  # noqa: ASYNC109
+    how: TlsSettings,
+) -> list[Outcome]:
     where = f"{url.scheme}://{url.netloc}"
     context = ssl.create_default_context() if tls else None
+    if context is not None and how.ca_file is not None:
+        context.load_verify_locations(cadata=how.ca_file)
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port, ssl=context)
+            _, writer = await asyncio.open_connection(
+                host, port, ssl=context, server_hostname=how.server_name if tls else None
+            )
     except TimeoutError:
         return [
             _unreached(

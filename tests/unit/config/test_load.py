@@ -314,7 +314,7 @@ level = 2026-01-01
     assert [
         said("error", "bff.toml:1", "public_url", "is more than an origin, or not written as browsers write it",
              'write "https://app.example.com"'),
-        said("error", "bff.toml:2", "idle_timeout", "unknown key", "it belongs in [session]"),
+        said("error", "bff.toml:2", "idle_timeout", "unknown key", "it belongs in [session] or in [[api]]"),
         said("error", "bff.toml:4", "server.workers", "is a string"),
         said("error", "bff.toml:5", "server.lisen", "unknown key", hint + '"listen"?'),
         said("error", "bff.toml:6", "server.shutdown_timeout", 'has the unknown unit "seconds"'),
@@ -341,11 +341,10 @@ level = 2026-01-01
 
 def test_a_key_of_another_table_is_sent_there(disk):
     """A key below the wrong header is the commonest mistake in TOML."""
-    text = VALID + "idle_timeout = '1h'\npublic_url = 'x'\n[session]\ntimeout = 1\n"
+    text = VALID + "cookie_name = '1h'\npublic_url = 'x'\n[session]\ntimeout = 1\n"
 
     assert [
-        said("error", "bff.toml:11", "api.0.idle_timeout", "unknown key",
-             'it belongs in [session]; or did you mean "timeout"?'),
+        said("error", "bff.toml:11", "api.0.cookie_name", "unknown key", "it belongs in [session]"),
         said("error", "bff.toml:12", "api.0.public_url", "unknown key", "it belongs above the first [table]"),
         said("error", "bff.toml:14", "session.timeout", "unknown key",
              'it belongs in [oidc] or in [[api]]; or did you mean "idle_timeout"?'),

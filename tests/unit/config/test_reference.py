@@ -28,6 +28,8 @@ HEADINGS = {
     "`[roles]`": ("roles", shapes.RolesSettings),
     "`[[api]]`": ("api", shapes.ApiSettings),
     "`allow` in `[[api]]`": ("allow", shapes.AllowSettings),
+    "`tls` in `[[api]]`": ("tls", shapes.TlsSettings),
+    "`health` in `[[api]]`": ("health", shapes.HealthSettings),
     "`request_headers` in `[[api]]`": ("request_headers", shapes.RequestHeaderSettings),
     "`response_headers` in `[[api]]`": ("response_headers", shapes.ResponseHeaderSettings),
     "`cors` in `[[api]]`": ("cors", shapes.CorsSettings),
@@ -38,7 +40,7 @@ HEADINGS = {
     "`[review]`": ("review", shapes.ReviewSettings),
     "`[log]`": ("log", shapes.LogSettings),
 }
-NESTED = {"allow", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
+NESTED = {"allow", "tls", "health", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (required|none|`.+?`) \| (.+) \|$", re.MULTILINE)
 
 
@@ -122,7 +124,7 @@ def test_every_example_loads(disk, example):
 
 def test_every_marker_of_the_settings_has_its_reader():
     """A marker that no reader is known for would only fail when the key is used."""
-    secret_markers = {"", "keys", "private key", "store", "operator token"}
+    secret_markers = {"", "keys", "private key", "store", "operator token", "certificates"}
     markers = {
         inner.marker
         for _, table in HEADINGS.values()

@@ -237,10 +237,19 @@ def test_issuers():
 
 
 def test_upstreams():
-    """An upstream is http or https, without user, query, fragment and dot segments."""
-    for upstream in ("http://orders.internal:9001/v1/orders", "https://[fd00::1]", "http://orders/a%20b/"):
+    """An upstream is http, https or a unix socket, without user, query, fragment and dot segments."""
+    for upstream in (
+        "http://orders.internal:9001/v1/orders", "https://[fd00::1]", "http://orders/a%20b/", "unix:/run/x",
+        "unix:/run/x.sock:/v1",
+    ):  # fmt: skip
         assert upstream == addresses.read_upstream(upstream)
-    assert ("does not start with https:// or http://", "") == refusal(addresses.read_upstream, "unix:/run/x")
+    assert ("does not start with https:// or http://", "") == refusal(addresses.read_upstream, "ftp://orders")
+    assert ("names no absolute socket path of at most 100 characters", "") == refusal(
+        addresses.read_upstream, "unix:run/x"
+    )
+    assert ("has a path after the socket that no request can have", "") == refusal(
+        addresses.read_upstream, "unix:/run/x:/a/../b"
+    )
     assert ("holds a user or password", "remove the part before the @") == refusal(
         addresses.read_upstream, "http://u:hunter2@orders"
     )
