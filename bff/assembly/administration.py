@@ -38,6 +38,7 @@ from bff.web.admin.guards import Connection, SessionGuard, Throttle, TokenGuard,
 from bff.web.admin.operators import Actor
 from bff.web.admin.overview import FindingCounts, ReviewTimes, overview_handlers
 from bff.web.admin.rendering import build_admin_exception_handlers
+from bff.web.admin.review import review_handlers
 from bff.web.admin.router import build_admin_router
 from bff.web.admin.sessions import me_handlers, revocation_handlers, session_handlers
 from bff.web.console_files import build_console_router
@@ -188,6 +189,7 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
         *session_handlers(directory, cursors, clock, parts.principals.origins_of, opens_of),
         *revocation_handlers(ending, parts.background, clock, parts.audit.check_writable, _PATIENCE),
         *audit_handlers(parts.audit),
+        *review_handlers(parts.review, cursors, clock, parts.audit.check_writable),
         *decision_handlers(Advisor(policies, parts.reader, parts.principals), directory, clock),
         *route_handlers([_route_info(index, api) for index, api in enumerate(settings.api)], findings),
     ]
