@@ -12,6 +12,7 @@ from litestar.config.app import AppConfig
 
 from bff import __version__
 from bff.access.assigned import AssignmentFile
+from bff.access.auditing.calls import build_recording
 from bff.access.configured import build_assigned, build_principals, build_role_map
 from bff.access.principals import Principals
 from bff.access.roles import RoleReader
@@ -20,6 +21,7 @@ from bff.assembly.audit import AuditDuties, build_audit_log
 from bff.assembly.endpoints import EndpointParts, build_endpoints
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
+from bff.assembly.pages import build_files
 from bff.assembly.reviewing import ReviewingParts, build_reviewing
 from bff.assembly.sockets import build_sockets
 from bff.assembly.statistics import build_statistics
@@ -57,7 +59,6 @@ from bff.session.vault import Vault
 from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
 from bff.web.management import Health, build_health_router
-from bff.web.spa import DEFAULT_POLICY, SpaFiles
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -89,6 +90,7 @@ class Bff:
         self.store = store
         audit = build_audit_log(settings, ring, store, clock, log)
         self.audit = audit
+        recording = build_recording(audit, settings.audit.allowed_calls)
         self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
         self.statistics = build_statistics(settings, store, clock, log)
         self._emit = emit = to_each(log, audit.record, self.statistics.record)
@@ -169,6 +171,7 @@ class Bff:
             gate=worker_limits.gate,
             calls=self.statistics.calls,
             note_use=self.reviewing.usage.note,
+            recording=recording,
         )
         self._sockets = build_sockets(settings, self.api, forward, self._opened, cookie.deletion, emit)
         self._endpoints = build_endpoints(
@@ -191,6 +194,7 @@ class Bff:
                 login_limit=worker_limits.logins,
                 clock=clock,
                 emit=emit,
+                recording=recording,
             ),
         )
         admin = AdministrationParts(
@@ -223,10 +227,6 @@ class Bff:
         shared = settings.server.management_listen == "same"
         handlers = [self._endpoints.router(), *([build_health_router(self.health)] if shared else [])]
         handlers += self._administration.public()
-        files = None
-        if settings.spa is not None and settings.spa.directory is not None:
-            policy = settings.spa.content_security_policy or DEFAULT_POLICY
-            files = SpaFiles(Path(settings.spa.directory), policy)
         return FrontDoor(
             control=self._litestar(handlers, [self.lifespan, *beside]),  # type: ignore[arg-type]
             control_prefixes=(
@@ -240,7 +240,7 @@ class Bff:
             front=self._front,
             limits=self._limits,
             emit=self._emit,
-            files=files,
+            files=build_files(settings),
             dev_server=self._dev_server,
         )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bff.access.auditing.calls import UNRECORDED, CallRecording
 from bff.config.settings import Settings
 from bff.crypto.key_ring import KeyRing
 from bff.events import Emit
@@ -44,6 +45,7 @@ class EndpointParts:
     login_limit: RateLimit | None
     clock: Callable[[], float]
     emit: Emit
+    recording: CallRecording = UNRECORDED
 
 
 def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
@@ -61,6 +63,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
             principal_of=parts.principal_of,
             redeem=parts.grants.redeem,
             on_login=parts.on_login,
+            check_recorded=parts.recording.check,
             revocations=parts.revocations,
             prefix=prefix,
             clock=parts.clock,

@@ -5,18 +5,21 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bff.access.auditing.calls import UNRECORDED, CallRecording
 from bff.access.facts import RequestFacts
 from bff.access.policy import Allow, Deny, StepUp, decide
 from bff.errors import (
     AccessDenied,
     BffError,
     CookieUnreadable,
+    CrossSiteRequest,
+    CsrfHeaderRequired,
     MethodNotAllowed,
     SessionExpired,
     SessionRequired,
     StepUpRequired,
 )
-from bff.events import Emit
+from bff.events import TRACE, Emit, Trace
 from bff.http.cookies import has_cookie, read_cookie
 from bff.http.origins import check_same_origin
 from bff.http.problems import build_problem_response
@@ -80,9 +83,11 @@ class ApiProxy:
         gate: Gate = OPEN_GATE,
         calls: defaultdict[str, int] | None = None,
         note_use: NoteUse = _note_nothing,
+        recording: CallRecording = UNRECORDED,
     ) -> None:
         """`calls` is where requests are counted by route; `note_use` hears which rule let a call through."""
         self._note_use = note_use
+        self._recording = recording
         self._sessions = sessions
         self._renewer = renewer
         self._forward = forward
@@ -133,16 +138,22 @@ class ApiProxy:
     ) -> Call:
         """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
         head, address = self._read(scope)
+        TRACE.set(Trace(request_id, address))
+        self._recording.check()
         if self._per_address is not None:
             await self._per_address.check_address(address)
-        check_origin(
-            mode=route.csrf,
-            method=method,
-            own_origin=self._own_origin,
-            origin=head.origin,
-            sec_fetch_site=head.sec_fetch_site,
-            has_header=head.csrf,
-        )
+        try:
+            check_origin(
+                mode=route.csrf,
+                method=method,
+                own_origin=self._own_origin,
+                origin=head.origin,
+                sec_fetch_site=head.sec_fetch_site,
+                has_header=head.csrf,
+            )
+        except (CsrfHeaderRequired, CrossSiteRequest) as error:
+            self._emit("access.denied", {"route": route.path, "method": method, "reason": error.code})
+            raise
         if route.cors is not None:
             route.cors.forget_credentials(head)
         check_size(head, route.max_body_size)
@@ -156,6 +167,8 @@ class ApiProxy:
             rule = self._authorize(route, facts, live, request_id)
         if live is not None:
             self._note_use(live, route.path, method, rule, now)
+        if self._recording.is_drawn():
+            self._tell_allowed(route, method, rule, live)
         if route.request_rules is not None:
             head.forward = route.request_rules.apply(head.forward, self._principal(live, self._clock()))
         return Call(route, rest, head, address, authorization, request_id, method, live)
@@ -238,6 +251,17 @@ class ApiProxy:
         if principal is None and route.sends_token:
             raise SessionRequired
         raise AccessDenied(reason=decision.reason)
+
+    def _tell_allowed(self, route: Route, method: str, rule: int, live: LiveSession | None) -> None:
+        self._recording.note_allowed(
+            {
+                "route": route.path,
+                "method": method,
+                "rule": rule if rule >= 0 else None,
+                "subject": live.principal.subject if live is not None else None,
+                "session": live.session.handle if live is not None else None,
+            }
+        )
 
     def _principal(self, live: LiveSession | None, now: float) -> Principal | None:
         if live is None or self._principal_now is None:

@@ -4,7 +4,13 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from bff.errors import CallbackRejected, GrantRejected, TokenRejected
+from bff.errors import (
+    CallbackRejected,
+    GrantRejected,
+    IssuerUnavailable,
+    SessionStoreUnavailable,
+    TokenRejected,
+)
 from bff.events import Emit
 from bff.http.cookies import CookieWriter, read_cookie
 from bff.http.return_to import parse_return_to
@@ -42,6 +48,10 @@ class Redirect:
     cookies: tuple[bytes, ...] = ()
 
 
+def _always() -> None:
+    """Whatever happens may happen."""
+
+
 def _ignore(_principal: Principal, _now: float) -> None:
     """Nobody wants to hear of logins."""
 
@@ -75,8 +85,10 @@ class Login:
         clock: Callable[[], float],
         emit: Emit,
         on_login: OnLogin = _ignore,
+        check_recorded: Callable[[], None] = _always,
     ) -> None:
         self._on_login = on_login
+        self._check_recorded = check_recorded  # raises `AuditUnavailable` while logins may not go unrecorded
         self._relying_party = relying_party
         self._issuer = issuer
         self._sessions = sessions
@@ -97,7 +109,9 @@ class Login:
         Raises:
             ReturnToRefused, BadRequest: the page asked for something it may not.
             IssuerUnavailable: there is no metadata to begin with.
+            AuditUnavailable: it could not be recorded now.
         """
+        self._check_recorded()
         now = self._clock()
         parameters = parse_login_parameters(query)
         attempt = new_attempt(
@@ -117,8 +131,9 @@ class Login:
         Raises:
             LoginFailed: the answer is not to our question, or does not hold.
             GrantRejected, TokenRejected: the issuer refused the code, or what it gave for it breaks a rule.
-            IssuerUnavailable, SessionStoreUnavailable: it could not be finished now.
+            IssuerUnavailable, SessionStoreUnavailable, AuditUnavailable: it could not be finished now.
         """
+        self._check_recorded()
         now = self._clock()
         callback = parse_callback(query)
         pending = self._attempts.find(callback.state, cookies, now)
@@ -138,14 +153,14 @@ class Login:
                 raise CallbackRejected("no_attempt")
             return await self._redeem(code, pending, now)
         except CallbackRejected as error:
+            self._emit("login.failed", {"reason": error.reason})
             if pending is None:
                 raise LoginFailed(error, "/", None) from error
             ended = self._attempts.deletion(pending.attempt.state)
-            self._emit("login.failed", {"reason": error.reason})
             if pending.silent and error.reason in _SILENT_NO:
                 return Redirect(pending.attempt.return_to, (ended,))
             raise LoginFailed(error, pending.attempt.return_to, ended) from error
-        except (GrantRejected, TokenRejected) as error:
+        except (GrantRejected, TokenRejected, IssuerUnavailable, SessionStoreUnavailable) as error:
             self._emit("login.failed", {"reason": error.code})
             raise
 

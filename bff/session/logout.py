@@ -14,7 +14,7 @@ from bff.oidc.relying_party import RelyingParty
 from bff.session.ending import LOGGED_OUT, REMEMBER
 from bff.session.live import LiveSession
 from bff.session.login import Redirect
-from bff.session.records import Ended, Store
+from bff.session.records import Ended, Store, StoredSession
 from bff.session.sessions import Sessions
 from bff.session.ticket import parse_ticket
 from bff.session.vault import Vault
@@ -136,7 +136,8 @@ class Logout:
                     record.key, "backchannel_logout", now
                 ):
                     ended += 1
-                    self._emit("logout.backchannel", {"session": record.handle})
+                    fields = {"session": record.handle, "subject": self._subject_of(record), "by": "issuer"}
+                    self._emit("logout.backchannel", fields)
             if len(page) < _PAGE:
                 break
         # Only now: had the store failed half-way, the issuer's next try would have to do the rest.
@@ -145,7 +146,14 @@ class Logout:
 
     async def _end(self, live: LiveSession, *, keep_sealed: bool = False) -> None:
         await self._sessions.end(live, "logout", self._clock(), keep_sealed=keep_sealed)
-        self._emit("logout.done", {"session": live.session.handle, "subject": live.principal.subject})
+        fields = {"session": live.session.handle, "subject": live.principal.subject, "by": "user"}
+        self._emit("logout.done", fields)
+
+    def _subject_of(self, record: StoredSession) -> str | None:
+        try:
+            return self._vault.open_summary(record).subject
+        except CannotOpenError:  # sealed with a key that is gone
+            return None
 
     async def _end_session_url(self, id_token: str | None, subject: str) -> str | None:
         return await self._relying_party.end_session_url(id_token, sub_hint=subject)

@@ -21,8 +21,10 @@ from bff.errors import (
     SessionExpired,
     SessionRequired,
 )
+from bff.events import TRACE, Trace
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.origins import check_same_origin
+from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
 from bff.proxy.limits import RateLimit
@@ -145,7 +147,12 @@ class Endpoints:
         head = read_head(
             list(request.scope["headers"]), max_headers=self.max_headers, max_size=self.max_header_size
         )
-        return head, self.front.check_peer(request.scope["client"], head)
+        address = self.front.check_peer(request.scope["client"], head)
+        trace = TRACE.get()
+        # One with an address is another request's, whose connection this one came on.
+        request_id = trace.request_id if trace is not None and not trace.address else new_request_id()
+        TRACE.set(Trace(request_id, address))
+        return head, address
 
     def check_script(self, head: RequestHead, method: str, *, mode: str = "header") -> None:
         """Hold a call to our own pages' script."""

@@ -15,7 +15,7 @@ from bff.errors import (
     MethodNotAllowed,
     RouteNotFound,
 )
-from bff.events import Emit
+from bff.events import TRACE, Emit
 from bff.http.problems import build_problem_response
 from bff.proxy.forwarded import new_request_id
 from bff.session.login import LoginFailed
@@ -35,7 +35,8 @@ def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) ->
     login_path = prefix + "/login"
 
     def render(request: AnyRequest, error: Exception) -> Response[bytes]:
-        request_id = new_request_id()
+        trace = TRACE.get()
+        request_id = trace.request_id if trace is not None else new_request_id()
         problem = error if isinstance(error, BffError) else translate(error)
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from bff.errors import BadRequestTarget, BffError, RouteNotFound
-from bff.events import Emit
+from bff.events import TRACE, Emit, Trace
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.api import ApiProxy, HeaderLimits
@@ -74,6 +74,7 @@ class FrontDoor:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
         request_id = new_request_id()
+        TRACE.set(Trace(request_id))
         started = False
 
         async def watched(message: object) -> None:

@@ -21,6 +21,7 @@ AUDITED: Mapping[str, str] = {
     "token_rule_violated": "denied",
     "tokens.revoked": "ok",
     "tokens.revocation_failed": "failed",
+    "session.revoked": "ok",
     "sessions.revoked": "ok",
     "session.revoked": "ok",
     "admin.act": "ok",
