@@ -18,17 +18,16 @@ from bff.access.question import Advisor
 from bff.access.review import Review
 from bff.access.roles import RoleReader
 from bff.access.statistics import Statistics
+from bff.assembly.directory import build_directory
 from bff.config.findings import Finding
 from bff.config.rule_sets import describe
 from bff.config.settings import AdminSettings, ApiSettings, AtRest, Settings, TokenKind
 from bff.events import Emit
 from bff.proxy.routes import Route
 from bff.session.background import Background
-from bff.session.directory import Directory
 from bff.session.ending import Ending
 from bff.session.principal import Principal
 from bff.session.records import Store
-from bff.session.session import Summary
 from bff.session.vault import Vault
 from bff.web.admin.access import RouteInfo, decision_handlers, route_handlers
 from bff.web.admin.answers import Audit, Me
@@ -193,15 +192,6 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
         *decision_handlers(Advisor(policies, parts.reader, parts.principals), directory, clock),
         *route_handlers([_route_info(index, api) for index, api in enumerate(settings.api)], findings),
     ]
-
-
-def build_directory(settings: Settings, store: Store, vault: Vault, assigned: Assigned) -> Directory:
-    """Return the live sessions, with the roles that are assigned at the moment."""
-
-    def roles_now(summary: Summary, now: float) -> frozenset[str]:
-        return frozenset(summary.roles) | (assigned.roles(summary.subject, now) or frozenset())
-
-    return Directory(store, vault, settings.oidc.issuer, roles_now)
 
 
 def describe_bff(settings: Settings, operator: Actor, parts: AdministrationParts) -> Me:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import rich_click as click
@@ -13,6 +12,7 @@ from bff.access.question import Question
 from bff.access.telling import build_answer, tell
 from bff.cli.access_advice import load_advisor, read_claim
 from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.moments import read_moment
 from bff.config import Settings
 
 
@@ -60,21 +60,13 @@ def explain_command(
         claims=dict(map(read_claim, claims)),
         scope=scope,
         address=address,
-        now=time.time() if at is None else _moment(at),
+        now=time.time() if at is None else read_moment(at, "--at"),
     )
     answer = advisor.answer(question)
     if as_json:
         click.echo(json.dumps(build_answer(question, answer), indent=2, ensure_ascii=False))
     else:
         click.echo(tell(question, answer))
-
-
-def _moment(text: str) -> float:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter("is no time such as 2026-11-27T18:00:00+01:00", param_hint="--at") from None
-    return moment.astimezone().timestamp()
 
 
 async def _session(settings: Settings, handle: str) -> tuple[str, list[str]]:
