@@ -42,6 +42,7 @@ from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
 from bff.proxy.mount import build_mounts
+from bff.proxy.refusals import Refusals
 from bff.proxy.routes import RouteTable
 from bff.proxy.streams import OpenCalls
 from bff.proxy.upstream import Upstream
@@ -154,7 +155,8 @@ class Bff:
         self._opened = OpenCalls(
             sessions=self.sessions, renewer=self.renewer, clock=clock, principal_now=principal_now
         )
-        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened)
+        refusals = Refusals(self.renewer, clock, emit)
+        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
         self.routes = RouteTable(routes)
         self.api = ApiProxy(
             sessions=self.sessions,

@@ -33,6 +33,20 @@ def broken_request_rules(settings: Settings) -> Iterator[Problem]:
         if route.cors is not None:
             yield from _cors((*at, "cors"), route, route.cors, settings.public_url)
     yield from _limits(settings)
+    yield from _page_headers(settings)
+
+
+def _page_headers(settings: Settings) -> Iterator[Problem]:
+    """What a development server says of its own pages stands."""
+    if settings.spa is None or settings.spa.upstream is None:
+        return
+    for name in ("content_security_policy", "nonce_placeholder", "permissions_policy"):
+        if getattr(settings.spa, name) is not None:
+            yield Problem(
+                (("spa", name), ("spa", "upstream")),
+                BadValue("has no effect with spa.upstream", "spa.directory", "the server behind us sends its own"),
+                Severity.WARNING,
+            )
 
 
 def _limits(settings: Settings) -> Iterator[Problem]:

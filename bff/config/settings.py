@@ -222,6 +222,8 @@ class SpaSettings:
     directory: str | None = None
     upstream: UpstreamUrl | None = None
     content_security_policy: Annotated[str, "header value"] | None = None  # None: the strict default
+    nonce_placeholder: Token | None = None  # in index.html; None: inline parts are known by their hashes
+    permissions_policy: Annotated[str, "header value"] | None = None  # None: the strict default
 
 
 @dataclass(frozen=True, slots=True)
