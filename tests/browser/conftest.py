@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
-from tests.browser.example_app import built_example_app
+from tests.browser.example_app import built_console, built_example_app
 from tests.browser.observation import Observation
 from tests.browser.person import ColorScheme, Person
 from tests.browser.site import Site
-from tests.browser.stack import ACCESS_TOKEN_LIFETIME, Stack, routes
+from tests.browser.stack import ACCESS_TOKEN_LIFETIME, Stack, administration, routes
 from tests.processes import reserve_port
 from tests.product import redirect_uris, start_product
 from tests.servers import start_demo_api, start_issuer
@@ -44,6 +44,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def stack() -> AsyncIterator[Stack]:
     """Issuer, demo API, canary and the product with the example app."""
     app = built_example_app()
+    built_console()
     port = reserve_port()
     issuer = start_issuer(
         **redirect_uris(port),
@@ -54,7 +55,9 @@ async def stack() -> AsyncIterator[Stack]:
         issuer,
         Site() as canary,
         start_demo_api(issuer) as api,
-        start_product(issuer, api, port=port, spa=str(app), apis=routes(api, canary)) as bff,
+        start_product(
+            issuer, api, port=port, spa=str(app), apis=routes(api, canary), extra=administration()
+        ) as bff,
     ):
         yield Stack(issuer, api, bff, canary)
         assert "request.crashed" not in bff.output()

@@ -16,6 +16,7 @@ from tests.product import Bff
 from tests.servers import DemoApi, Issuer
 
 ACCESS_TOKEN_LIFETIME = 4  # seconds
+OPERATOR_TOKEN = "operator-token-of-the-browser-tests-4711"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,13 @@ upstream = "{canary.url()}"
 path = "/api/file"
 upstream = "{canary.url()}"
 csrf = "origin"
+"""
+
+
+def administration() -> str:
+    """The `[admin]` table: for sessions with the role admin, and for whoever has the token."""
+    return f"""
+[admin]
+roles = ["admin"]
+token = "{OPERATOR_TOKEN}"
 """
