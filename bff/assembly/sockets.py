@@ -6,6 +6,7 @@ from bff.proxy.api import ApiProxy
 from bff.proxy.forward import Forwarder
 from bff.proxy.streams import OpenCalls
 from bff.proxy.websocket import Places, SocketProxy
+from bff.proxy.websocket_dial import Dialer
 
 
 def build_sockets(
@@ -16,6 +17,7 @@ def build_sockets(
     return SocketProxy(
         admit=api.admit,
         headers=forward.headers,
+        dialer=Dialer(),
         opened=opened,
         places=Places(settings.server.max_websockets, settings.server.max_websockets_per_session),
         cookie_name=settings.session.cookie_name,

@@ -18,8 +18,9 @@ from bff.proxy.closing import CRASHED
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.streams import OpenCalls
+from bff.proxy.websocket_dial import Dialer
 from bff.proxy.websocket_relay import Relay, accept
-from bff.proxy.websocket_upstream import UpstreamRefused, UpstreamSocket, dial
+from bff.proxy.websocket_upstream import UpstreamRefused, UpstreamSocket
 from bff.session.live import LiveSession
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")  # RFC 6455 §4.1: a subprotocol is a token
@@ -84,6 +85,7 @@ class SocketProxy:
         *,
         admit: Admission,
         headers: Callable[[Call], list[tuple[str, str]]],
+        dialer: Dialer,
         opened: OpenCalls,
         places: Places,
         cookie_name: str,
@@ -92,6 +94,7 @@ class SocketProxy:
     ) -> None:
         self._admit = admit
         self._headers = headers
+        self._dialer = dialer
         self._opened = opened
         self._places = places
         self._cookie_name = cookie_name.encode("ascii")
@@ -111,8 +114,9 @@ class SocketProxy:
             offer = read_subprotocols(scope)
             with self._places.one(call.live):
                 headers = self._headers(call)
-                upstream = await dial(call, route.sockets, scope["query_string"], headers, offer)
-                await self._relay(call, route.sockets, receive, send, upstream)
+                query, rules = scope["query_string"], route.sockets
+                async with self._dialer.socket(call, rules, query, headers, offer) as upstream:
+                    await self._relay(call, rules, receive, send, upstream)
         except UpstreamRefused as refused:
             await self._pass_refusal(scope, send, refused, route, request_id)
         except BffError as error:

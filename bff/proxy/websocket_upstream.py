@@ -1,33 +1,14 @@
-"""The upstream's half of a socket. The only module that knows the `websockets` client.
-
-What it would do by itself is switched off: no redirect is followed (the token would go along), no environment is
-asked for proxies, nothing is compressed, and nothing is logged, for a handshake's headers hold the token.
-"""
+"""The upstream's half of an open socket, and what comes of it."""
 
 import asyncio
-import logging
-import ssl
-from collections.abc import Sequence
-from functools import lru_cache
-from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
-from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
-from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI
+from websockets.exceptions import ConnectionClosed
 
-from bff.errors import UpstreamTimeout, UpstreamUnreachable
-from bff.proxy.call import Call
 from bff.proxy.closing import TOO_BIG, Close, close_from_upstream
-from bff.proxy.routes import SocketRules
 
 Data = str | bytes
-_PING = 20.0  # seconds between pings; an upstream that answers none for as long is gone
-_CLOSING = 2.0  # seconds that an upstream has to answer a close
-_WRITE_LIMIT = 64 * 1024  # bytes that wait for a slow upstream before the browser is read no further
-_SILENT = logging.getLogger("bff.proxy.websocket_upstream")
-_SILENT.disabled = True
+CLOSING = 2.0  # seconds that an upstream has to answer a close
 
 
 class UpstreamClosed(Exception):
@@ -77,7 +58,7 @@ class UpstreamSocket:
         """Close in good order if the upstream plays along in time, else cut."""
         connection = self._connection
         try:
-            async with asyncio.timeout(_CLOSING):
+            async with asyncio.timeout(CLOSING):
                 if close.code is not None:
                     await connection.close(close.code, close.reason)
                 else:
@@ -85,77 +66,6 @@ class UpstreamSocket:
                         connection.protocol.send_close()
         except (TimeoutError, ConnectionClosed):
             connection.transport.abort()
-
-
-async def dial(
-    call: Call, rules: SocketRules, query: bytes, headers: Sequence[tuple[str, str]], subprotocols: Sequence[str]
-) -> UpstreamSocket:
-    """Open a socket to the call's upstream.
-
-    Raises:
-        UpstreamUnreachable: no connection, or what answers there speaks no WebSocket.
-        UpstreamTimeout: no answer within the route's timeout.
-        UpstreamRefused: another answer than a socket.
-    """
-    route = call.route
-    protocol = ClientProtocol(
-        _uri(route.upstream, call.rest, query.decode("latin-1")),
-        subprotocols=[Subprotocol(name) for name in subprotocols] or None,
-        max_size=rules.max_message,
-        logger=_SILENT,
-    )
-
-    def build() -> ClientConnection:
-        return ClientConnection(
-            protocol,
-            ping_interval=_PING,
-            ping_timeout=_PING,
-            close_timeout=_CLOSING,
-            max_queue=rules.max_queue,
-            write_limit=_WRITE_LIMIT,
-        )
-
-    uri = protocol.uri
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(route.connect_timeout):
-            _, connection = await loop.create_connection(
-                build, uri.host, uri.port, ssl=_trusting() if uri.secure else None
-            )
-    except OSError as error:  # a timeout as well: as for requests, a host that is silent is one that is away
-        raise UpstreamUnreachable from error
-    try:
-        async with asyncio.timeout(route.timeout):
-            await connection.handshake(headers, user_agent_header="bff")
-    except InvalidStatus as refused:
-        connection.transport.abort()
-        answer = refused.response
-        raised = [(name.lower().encode(), value.encode()) for name, value in answer.headers.raw_items()]
-        raise UpstreamRefused(answer.status_code, raised, bytes(answer.body)) from None
-    except TimeoutError as error:
-        connection.transport.abort()
-        raise UpstreamTimeout from error
-    except (InvalidHandshake, InvalidMessage, ConnectionClosed, OSError) as error:
-        connection.transport.abort()
-        raise UpstreamUnreachable from error
-    except BaseException:
-        connection.transport.abort()
-        raise
-    connection.start_keepalive()
-    return UpstreamSocket(connection)
-
-
-def _uri(upstream: str, rest: str, query: str) -> WebSocketURI:
-    """Return the target byte for byte: whoever parses and joins addresses would change some."""
-    parts = urlsplit(upstream)
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    return WebSocketURI(secure, parts.hostname or "", port, parts.path + rest, query)
-
-
-@lru_cache(1)
-def _trusting() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _reason(closed: ConnectionClosed) -> Close:
