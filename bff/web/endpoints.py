@@ -38,9 +38,17 @@ from bff.session.sessions import Gone, Sessions
 from bff.web.answers import build_answer, build_redirect
 from bff.web.events import EventStream
 from bff.web.navigation import check_navigation
+from bff.web.options import build_options_handler
 
 AnyRequest = Request[Any, Any, State]
 AnyConnection = ASGIConnection[Any, Any, Any, State]
+_ALLOWED = {
+    "/login": "GET, OPTIONS",
+    "/callback": "GET, OPTIONS",
+    "/user": "GET, OPTIONS",
+    "/logout": "GET, POST, OPTIONS",
+    "/backchannel-logout": "POST, OPTIONS",
+}
 _MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
 _FORM_TIME = 10.0  # seconds for it to arrive: anybody may begin to send one
 
@@ -122,9 +130,10 @@ class Endpoints:
             live = await flows.signed_in(head)
             await EventStream(flows.sessions, flows.clock)(live, receive, send)
 
+        options = build_options_handler(_ALLOWED, flows.read, self.prefix)
         return Router(
             path=self.prefix,
-            route_handlers=[login, callback, user, events, logout, logout_by_script, backchannel_logout],
+            route_handlers=[login, callback, user, events, logout, logout_by_script, backchannel_logout, options],
         )
 
     def read(self, request: AnyRequest) -> RequestHead:

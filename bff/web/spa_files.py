@@ -121,7 +121,7 @@ def is_hashed(name: str) -> bool:
     found = _PIECE.search(name)
     if found is None:
         return False
-    piece = found[1]
+    piece: str = found[1]
     letters = sum(char.isalpha() for char in piece)
     if any(char.isdigit() for char in piece):
         return letters > 0
