@@ -13,6 +13,7 @@ COMMANDS = {
     "keys": "bff.cli.keys:keys",
     "sessions": "bff.cli.sessions:sessions",
     "access": "bff.cli.access:access",
+    "audit": "bff.cli.audit:audit",
 }
 
 

@@ -22,8 +22,6 @@ AUDITED: Mapping[str, str] = {
     "tokens.revoked": "ok",
     "tokens.revocation_failed": "failed",
     "session.revoked": "ok",
-    "sessions.revoked": "ok",
-    "session.revoked": "ok",
     "admin.act": "ok",
     "admin.refused": "denied",
     "review.recorded": "ok",

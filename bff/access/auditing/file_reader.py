@@ -35,6 +35,7 @@ class FileReader:
     files: tuple[Path, ...] | None = None
     remembered: Remembered | None = None
     begin_at: int | None = None  # verify from this `seq` on
+    has_end: bool = True  # False: the last of `files` is not the one that is written to
 
     async def search(self, query: AuditQuery) -> AuditPage:
         """See `AuditReader`."""
@@ -44,9 +45,11 @@ class FileReader:
         """See `AuditReader`."""
         walk = Walk(self.chain, self.begin_at)
         head, problem = await asyncio.to_thread(self._walk, walk)
-        if problem is None:
+        if problem is None and self.has_end:
             remembered = await self.remembered(head.chain) if self.remembered is not None and head else None
             problem = walk.check_end(head, remembered=remembered)
+        elif problem is None:
+            walk.notes.append("the file that is written to was not among them: how the log ends was not checked")
         return walk.result(problem)
 
     def _search(self, query: AuditQuery) -> AuditPage:
@@ -66,7 +69,7 @@ class FileReader:
         except OSError as error:
             raise _unreadable(error) from error
         try:
-            return head, walk.run(_lines_of(self._files()))
+            return head, walk.run(lines_of(self._files()))
         except (OSError, EOFError, gzip.BadGzipFile) as error:
             raise _unreadable(error) from error
 
@@ -88,7 +91,8 @@ def _from_below(files: Sequence[Path], before: int | None) -> list[Path]:
     return [path for path in files if before is None or (first_seq(path) or 0) < before]
 
 
-def _lines_of(files: Sequence[Path]) -> Iterator[RawLine]:
+def lines_of(files: Sequence[Path]) -> Iterator[RawLine]:
+    """Yield every line of the files, in order. Raises `OSError` and what unpacking raises."""
     name = len(files) > 1
     for path in files:
         with _open(path) as file:

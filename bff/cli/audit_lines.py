@@ -1,0 +1,39 @@
+"""An audit line as people read it."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import rich_click as click
+
+from bff.access.auditing.events import CHAIN, UNIFORM
+
+_SHOWN_FIRST = {"seq", "time", "event", "outcome", *CHAIN}
+_COLOURS = {"ok": "green", "denied": "yellow", "failed": "red"}
+
+
+def show(item: Mapping[str, object], *, as_json: bool) -> None:
+    """Print one line."""
+    click.echo(json.dumps(dict(item), ensure_ascii=False) if as_json else write_line(item))
+
+
+def write_line(item: Mapping[str, object]) -> str:
+    """Return time, event, outcome, and every other field with its name."""
+    outcome = _text(item.get("outcome", ""))
+    names = [name for name in UNIFORM if name in item and name not in _SHOWN_FIRST]
+    names += [name for name in item if name not in _SHOWN_FIRST and name not in UNIFORM]
+    fields = "  ".join(f"{_text(name)}={_text(item[name])}" for name in names)
+    shown = click.style(f"{outcome:7}", fg=_COLOURS.get(outcome))
+    return f"{_moment(item.get('time'))}  {_text(item.get('event', '')):22} {shown} {fields}".rstrip()
+
+
+def _moment(at: object) -> str:
+    if not isinstance(at, int | float):
+        return "?"
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _text(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # A name from a token must not move the cursor of an auditor's terminal.
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
