@@ -118,6 +118,10 @@ def test_check_goes_through_a_session_and_tells_about_it(start):
         "deleted task",
         "none failed",
         "bob may read but not delete: 403 access_denied",
+        "the admin API is closed to bob: 403 access_denied",
+        "alice opens the console at http://localhost:",
+        "and in the audit log what he tried: DELETE /api denied",
+        "alice ends it, bob's page knows ",
         "the old cookie opens nothing any more",
         "no token in any of the ",
     ):
