@@ -54,6 +54,7 @@ from bff.session.purging import purge_for_ever
 from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
+from bff.session.role_turns import RoleTurns
 from bff.session.sessions import Sessions
 from bff.session.stores import open_store
 from bff.session.vault import Vault
@@ -125,7 +126,8 @@ class Bff:
         role_reader = RoleReader(build_role_map(settings))
         assigned = build_assigned(settings, role_reader)
         file = settings.roles.assignments
-        self._assignments = AssignmentFile(Path(file), assigned, emit) if file is not None else None
+        turns = RoleTurns(self.sessions, assigned.roles, clock)
+        self._assignments = AssignmentFile(Path(file), assigned, emit, turns.look) if file is not None else None
         principals = parts.principals or build_principals(settings, assigned, role_reader, emit)
         principal_now = principals.now if settings.roles.assignments is not None else None
         routes = [build_route(api, settings) for api in settings.api]

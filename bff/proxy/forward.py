@@ -14,6 +14,7 @@ from bff.proxy.closing import Ending
 from bff.proxy.forwarded import Forwarding, trace_header
 from bff.proxy.hangups import Hangups
 from bff.proxy.long_answers import Flow
+from bff.proxy.refusals import Refusals
 from bff.proxy.streams import OpenCalls
 from bff.proxy.upstream import Body, Upstream, UpstreamResponse
 
@@ -30,8 +31,10 @@ class Forwarder:
         cookie_name: str,
         emit: Emit,
         opened: OpenCalls | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._upstream = upstream
+        self._refusals = refusals
         self._forwarding = forwarding
         self._cookie_name = cookie_name.encode("ascii")
         self._emit = emit
@@ -41,8 +44,9 @@ class Forwarder:
         """Forward and stream the answer.
 
         Raises:
-            UpstreamUnreachable, UpstreamTimeout, BodyTooLarge, BadRequest: while nothing has been answered yet. An
-                answer that breaks later is cut, so that it never looks complete (RFC 9112 §8).
+            UpstreamUnreachable, UpstreamTimeout, UpstreamBusy, BodyTooLarge, BadRequest, StepUpRequired: while
+                nothing has been answered yet. An answer that breaks later is cut, so that it never looks complete
+                (RFC 9112 §8).
         """
         task = self._hangups.current()
         try:
@@ -53,6 +57,11 @@ class Forwarder:
             else:
                 self._hangups.watch(task, receive, call)
                 async with self._open(scope, call, body) as response:
+                    another = await self._another(call, response) if response.status == 401 else None
+                    if another is None:
+                        await self._answer(scope, send, call, response)
+                        return
+                async with self._repeat(scope, call, body, another) as response:
                     await self._answer(scope, send, call, response)
         except BrowserGone as error:
             # Whoever sent chunks that are none is still there to read this (RFC 9112 §7.1); nobody else is.
@@ -79,15 +88,27 @@ class Forwarder:
                 raise upload.failure from None
             raise
         try:
+            if response.status == 401 and self._refusals is not None:
+                self._refusals.renew_later(call, response)
             await self._answer(scope, send, call, response)
         finally:
             await exchange.__aexit__(None, None, None)
 
     def _open(self, scope: Scope, call: Call, body: Body) -> AbstractAsyncContextManager[UpstreamResponse]:
-        target = call.rest
-        if query := scope["query_string"]:
-            target = f"{target}?{query.decode('latin-1')}"
-        return self._upstream.open(call.route, scope["method"], target, self._headers(call, body), body)
+        return self._upstream.open(
+            call.route, scope["method"], _target(scope, call), self._headers(call, body), body
+        )
+
+    async def _another(self, call: Call, response: UpstreamResponse) -> str | None:
+        return await self._refusals.another(call, response) if self._refusals is not None else None
+
+    def _repeat(
+        self, scope: Scope, call: Call, body: Body, authorization: str
+    ) -> AbstractAsyncContextManager[UpstreamResponse]:
+        """Send the same with another credential. Whoever refuses a credential has done nothing yet."""
+        sent = call.head.forward  # ours are in it by now
+        headers = [(name, authorization if name == "authorization" else value) for name, value in sent]
+        return self._upstream.open(call.route, scope["method"], _target(scope, call), headers, body)
 
     def _headers(self, call: Call, body: Body) -> list[tuple[str, str]]:
         headers = self.headers(call)
@@ -140,6 +161,12 @@ class Forwarder:
 
     def _cut(self, event: str, call: Call, code: str) -> None:
         self._emit(event, {"route": call.route.path, "code": code, "request_id": call.request_id})
+
+
+def _target(scope: Scope, call: Call) -> str:
+    """What is asked for, below the upstream's own path."""
+    query = scope["query_string"]
+    return f"{call.rest}?{query.decode('latin-1')}" if query else call.rest
 
 
 async def _stream(send: Send, response: UpstreamResponse, missing: int | None, flow: Flow | None) -> None:

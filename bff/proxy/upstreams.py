@@ -79,7 +79,7 @@ class _Exchange:
 
     def __init__(self, carrier: _Carrier, method: str, target: str, headers: Headers, body: Body) -> None:
         if body == b"":
-            headers.append(("content-length", "0"))  # left out by the client; some servers answer 411 then
+            headers = [*headers, ("content-length", "0")]  # left out by the client; some servers answer 411 then
         self._carrier = carrier
         self._method = method
         self._target = target

@@ -77,13 +77,13 @@ class Renewer:
         self._owner = os.urandom(16)
         self._running: dict[bytes, asyncio.Task[None]] = {}
 
-    def renew_soon(self, live: LiveSession, now: float) -> None:
+    def renew_soon(self, live: LiveSession, now: float, *, refused: int | None = None) -> None:
         """Begin a renewal in the background unless one is under way or it failed a moment ago."""
         if live.key not in self._running and now >= live.retry_at:
-            self._begin(live)
+            self._begin(live, refused)
 
-    async def renewed(self, live: LiveSession) -> None:
-        """Wait for usable tokens.
+    async def renewed(self, live: LiveSession, *, refused: int | None = None) -> None:
+        """Wait for usable tokens. `refused` is the version of the session whose token an API would not take.
 
         Raises:
             SessionExpired: the issuer refused for good, or the session ended meanwhile.
@@ -95,7 +95,7 @@ class Renewer:
             now = self._clock()
             if now < live.retry_at:
                 raise IssuerUnavailable(retry_after=max(1, round(live.retry_at - now)))
-            task = self._begin(live)
+            task = self._begin(live, refused)
         # Shielded: a browser that goes away must not tear down a renewal that others wait for, least of all
         # between the issuer's answer and the write.
         try:
@@ -105,15 +105,15 @@ class Renewer:
         if live.ended:  # logged out meanwhile: whoever waited may not go on with what came
             await self._raise_ended(live)
 
-    def _begin(self, live: LiveSession) -> asyncio.Task[None]:
-        task = self._background.start(self._run(live), "renew")
+    def _begin(self, live: LiveSession, refused: int | None) -> asyncio.Task[None]:
+        task = self._background.start(self._run(live, refused), "renew")
         self._running[live.key] = task
         task.add_done_callback(lambda _: self._running.pop(live.key, None))
         return task
 
-    async def _run(self, live: LiveSession) -> None:
+    async def _run(self, live: LiveSession, refused: int | None) -> None:
         try:
-            await self._renew(live)
+            await self._renew(live, refused)
         except (IssuerUnavailable, SessionStoreUnavailable) as error:
             self._postpone(live, error)
             if live.freshness(self._clock()) in {Freshness.EXPIRED, Freshness.DEAD}:
@@ -124,14 +124,14 @@ class Renewer:
             self._postpone(live, BffError())
             raise
 
-    async def _renew(self, live: LiveSession) -> None:
+    async def _renew(self, live: LiveSession, refused: int | None) -> None:
         if not await self._take_lease(live):
             return
         try:
             record = await self._sessions.reload(live, self._clock())
             if not isinstance(record, StoredSession):
                 raise _expired(record)
-            if live.freshness(self._clock()) is Freshness.FRESH:
+            if live.freshness(self._clock()) is Freshness.FRESH and live.version != refused:
                 return
             async with self._prolonged(live.key):
                 grant = await self._ask_issuer(live)

@@ -77,7 +77,8 @@ def test_settings_become_addresses_and_a_service(disk):
         BARE + 'upstreams = ["https://10.0.0.1:8443/v1/", "https://10.0.0.2:8443/v1"]\nbalance = "round_robin"\n'
         'retry = "idempotent"\nidle_timeout = "1h"\ntotal_timeout = "2h"\nmax_connections = 7\n'
         'tls = { ca_file = "certificate.pem", client_cert = "certificate.pem", client_key = { file = "key.pem" }, '
-        'server_name = "orders.internal" }\nhealth = { eject_after = 5, eject_for = "1m", path = "/up?x=1" }\npool_timeout = "1s"\n'
+        'server_name = "orders.internal" }\nhealth = { eject_after = 5, eject_for = "1m", path = "/up?x=1" }\n'
+        'pool_timeout = "1s"\n'
     )
     settings = disk.settings(text)
     route = build_route(settings.api[0], settings)
