@@ -7,9 +7,12 @@ import type { Decision, ReviewItem } from "./client/shapes";
 export interface Decided {
   decision: Decision;
   note: string;
+  subject: string;
+  issuer: string;
   /** For the summary. */
   name: string;
 }
+/** By the `id` of the worksheet's line: two issuers may have a subject of one name. */
 export type Draft = Readonly<Record<string, Decided>>;
 
 export interface Store {
@@ -39,12 +42,12 @@ export function writeDraft(store: Store, operator: string, draft: Draft): void {
 }
 
 /** Decides on one subject; null takes it back. */
-export function decide(draft: Draft, { subject, name }: Pick<ReviewItem, "subject" | "name">, change: Partial<Pick<Decided, "decision" | "note">> | null): Draft {
-  const { [subject]: before, ...others } = draft;
+export function decide(draft: Draft, { id, subject, issuer, name }: Pick<ReviewItem, "id" | "subject" | "issuer" | "name">, change: Partial<Pick<Decided, "decision" | "note">> | null): Draft {
+  const { [id]: before, ...others } = draft;
   if (change === null) return others;
   const decision = change.decision ?? before?.decision;
   if (decision === undefined) return draft; // a note alone is no decision
-  return { ...draft, [subject]: { decision, note: change.note ?? before?.note ?? "", name: name || subject } };
+  return { ...draft, [id]: { decision, note: change.note ?? before?.note ?? "", subject, issuer, name: name || subject } };
 }
 
 export function countDraft(draft: Draft): { kept: number; revoked: number; all: number } {
@@ -53,8 +56,17 @@ export function countDraft(draft: Draft): { kept: number; revoked: number; all: 
   return { kept, revoked: all.length - kept, all: all.length };
 }
 
+/** The server takes no more at once; what is left stays in the draft. */
+export const MOST_AT_ONCE = 1000;
+
+export const firstOf = (draft: Draft): Draft => Object.fromEntries(Object.entries(draft).slice(0, MOST_AT_ONCE));
+
+export function without(draft: Draft, recorded: Draft): Draft {
+  return Object.fromEntries(Object.entries(draft).filter(([id]) => !(id in recorded)));
+}
+
 function isDecided(value: unknown): value is Decided {
   if (typeof value !== "object" || value === null) return false;
-  const { decision, note, name } = value as Record<string, unknown>;
-  return (decision === "keep" || decision === "revoke") && typeof note === "string" && typeof name === "string";
+  const { decision, ...texts } = value as Record<string, unknown>;
+  return (decision === "keep" || decision === "revoke") && ["note", "subject", "issuer", "name"].every((name) => typeof texts[name] === "string");
 }

@@ -1,7 +1,7 @@
 /** What is decided on this page before the server is asked, and how its lines are told. */
 import { describe, expect, test } from "vitest";
 import { eventInWords, fieldsOf, outcomeOf, subjectOf, whatOf } from "../src/audit";
-import { countDraft, decide, type Draft, readDraft, type Store, writeDraft } from "../src/draft";
+import { countDraft, decide, type Draft, firstOf, MOST_AT_ONCE, readDraft, without, type Store, writeDraft } from "../src/draft";
 import { buildTarget } from "../src/parts/RevokeDialog";
 import { findingInWords } from "../src/parts/words";
 import { buildQuestion } from "../src/views/Tester";
@@ -35,7 +35,7 @@ describe("a revocation", () => {
 });
 
 describe("the draft of a review", () => {
-  const alice = { subject: "alice", name: "Alice" };
+  const alice = { id: "s-1", subject: "alice", issuer: "https://id", name: "Alice" };
   const made = (): [Store, Map<string, string>] => {
     const kept = new Map<string, string>();
     return [{ getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value), removeItem: (key) => void kept.delete(key) }, kept];
@@ -46,8 +46,8 @@ describe("the draft of a review", () => {
     expect(draft).toEqual({});
     draft = decide(draft, alice, { decision: "revoke" });
     draft = decide(draft, alice, { note: "has left" });
-    draft = decide(draft, { subject: "bob", name: null }, { decision: "keep" });
-    expect(draft["alice"]).toEqual({ decision: "revoke", note: "has left", name: "Alice" });
+    draft = decide(draft, { id: "s-2", subject: "bob", issuer: "https://id", name: null }, { decision: "keep" });
+    expect(draft["s-1"]).toEqual({ decision: "revoke", note: "has left", subject: "alice", issuer: "https://id", name: "Alice" });
     expect(countDraft(draft)).toEqual({ kept: 1, revoked: 1, all: 2 });
     expect(countDraft(decide(draft, alice, null))).toEqual({ kept: 1, revoked: 0, all: 1 });
   });
@@ -61,6 +61,15 @@ describe("the draft of a review", () => {
     expect(readDraft(store, "dave")).toEqual({});
     writeDraft(store, "carol", {});
     expect(kept.size).toBe(0);
+  });
+
+  test("keeps two subjects of one name apart, and is recorded a thousand at a time", () => {
+    const twins = decide(decide({}, alice, { decision: "keep" }), { ...alice, id: "s-9", issuer: "https://other" }, { decision: "revoke" });
+    expect(Object.values(twins).map(({ issuer, decision }) => `${issuer} ${decision}`)).toEqual(["https://id keep", "https://other revoke"]);
+
+    const many: Draft = Object.fromEntries(Array.from({ length: MOST_AT_ONCE + 5 }, (_, number) => [`s-x${number}`, twins["s-1"]!]));
+    expect(countDraft(firstOf(many)).all).toBe(MOST_AT_ONCE);
+    expect(countDraft(without(many, firstOf(many))).all).toBe(5);
   });
 
   test.each(["{", "null", "[1]", '{"a": {"decision": "maybe"}}'])("that cannot be read, %j, begins anew", (text) => {

@@ -33,7 +33,7 @@ export function createApi(door: Door) {
     review: (query: Query, signal?: AbortSignal) => page<shapes.ReviewItem>("review", query, signal),
     reviewCsv: async (query: Query) => (await send(door, "review.csv", { query })).blob(),
     reviews: (query: Query, signal?: AbortSignal) => page<shapes.RecordedReview>("reviews", query, signal),
-    recordReview: (note: string, decisions: { subject: string; decision: shapes.Decision; note: string }[]) =>
+    recordReview: (note: string, decisions: { subject: string; issuer: string; decision: shapes.Decision; note: string }[]) =>
       post<shapes.RecordedReview>("reviews", { note, decisions }),
   };
 }

@@ -115,7 +115,8 @@ export interface SubjectItem {
 }
 
 export interface ReviewItem extends SubjectItem {
-  decision: Decision | { decision: Decision; note: string | null } | null;
+  /** What is recorded in the review that is open now. */
+  decision: Decision | null;
 }
 
 export type Decision = "keep" | "revoke";

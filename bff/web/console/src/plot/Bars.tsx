@@ -49,7 +49,12 @@ export function LifetimeBars({ rule, buckets }: Lifetimes) {
           .filter((bucket) => bucket.count > 0 || !isBeyond(bucket, rule))
           .map((bucket) => ({
             key: String(bucket.le),
-            words: bucket.le === null ? `more than ${formatLength(longest)}` : `up to ${formatLength(bucket.le)}`,
+            words: (
+              <>
+                {bucket.le === null ? `more than ${formatLength(longest)}` : `up to ${formatLength(bucket.le)}`}
+                {bucket.le === rule && <span className="faint"> · the rule</span>}
+              </>
+            ),
             count: bucket.count,
             tone: isBeyond(bucket, rule) ? ("danger" as const) : ("accent" as const),
           }))}

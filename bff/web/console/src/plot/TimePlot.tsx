@@ -95,6 +95,11 @@ export function TimePlot({ title, kind, lines, bucket, tells }: Props) {
                 {label}
               </text>
             ))}
+            {stacks.every(({ total }) => total === 0) && (
+              <text className="plot-none" x={ROOM.left + inner.width / 2} y={ROOM.top + inner.height / 2} textAnchor="middle">
+                None in this time
+              </text>
+            )}
             {at !== null && <rect className="picked" x={ROOM.left + at * slot} y={ROOM.top} width={slot} height={inner.height} />}
             {kind === "bars"
               ? stacks.map(({ at: time, parts }) =>

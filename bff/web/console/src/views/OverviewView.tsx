@@ -147,7 +147,7 @@ function Picture({ overview, since }: { overview: Overview; since: number }) {
             <div>
               <dt>Next due</dt>
               <dd className={review.due_at !== null && review.due_at < overview.now ? "overdue" : undefined}>
-                <When at={review.due_at} none={review.last_at === null ? "now: none was ever recorded" : "not set"} />
+                <When at={review.due_at} none="whenever you wish: no interval is set" />
               </dd>
             </div>
           </dl>

@@ -8,7 +8,7 @@ import { useAction } from "../hooks";
 import { useConsole } from "../operator";
 
 /** Says once more what will be done, records it, and tells what was done. */
-export function RecordDialog({ draft, onClose }: { draft: Draft; onClose: (recorded: boolean) => void }) {
+export function RecordDialog({ draft, left, onClose }: { draft: Draft; left: number; onClose: (recorded: boolean) => void }) {
   const { api } = useConsole();
   const [note, setNote] = useState("");
   const [done, setDone] = useState<RecordedReview | null>(null);
@@ -18,7 +18,7 @@ export function RecordDialog({ draft, onClose }: { draft: Draft; onClose: (recor
 
   async function submit(event: FormEvent) {
     event.preventDefault();
-    const decisions = Object.entries(draft).map(([subject, { decision, note: why }]) => ({ subject, decision, note: why }));
+    const decisions = Object.values(draft).map(({ subject, issuer, decision, note: why }) => ({ subject, issuer, decision, note: why }));
     const review = await run(() => api.recordReview(note.trim(), decisions));
     if (review) setDone(review);
   }
@@ -42,7 +42,7 @@ export function RecordDialog({ draft, onClose }: { draft: Draft; onClose: (recor
     <Dialog title="Record the review" busy={running} onClose={() => onClose(false)}>
       <form onSubmit={(event) => void submit(event)}>
         <p>
-          {plural(kept, "subject")} kept, {revoked} revoked.
+          {plural(kept, "subject")} kept, {revoked} revoked.{left > 0 && <> A record holds a thousand decisions: the other {left} stay on the worksheet.</>}
         </p>
         {going.length > 0 && (
           <>

@@ -8,7 +8,7 @@ import { List } from "../parts/List";
 import { Failure } from "../parts/Notice";
 import { Table } from "../parts/Table";
 import { FindingChips, PlaceLink, Roles, When, Who } from "../parts/words";
-import { countDraft, decide, type Draft, readDraft, writeDraft } from "../draft";
+import { countDraft, decide, type Draft, firstOf, MOST_AT_ONCE, readDraft, without, writeDraft } from "../draft";
 import type { Decision, Page, ReviewItem } from "../client/shapes";
 import { formatNumber, plural } from "../format";
 import { type Loaded, useAction, useLoad, usePlace } from "../hooks";
@@ -55,7 +55,7 @@ export function ReviewView() {
           )}
         </p>
         <p className="faint">
-          Last recorded <When at={past.value?.items[0]?.at} none="never" />, next due <When at={past.value?.items[0]?.due_at} none="now" />
+          Last recorded <When at={past.value?.items[0]?.at} none="never" />, next due <When at={past.value?.items[0]?.due_at} none="whenever you wish" />
         </p>
       </Panel>
       <Panel>
@@ -64,7 +64,7 @@ export function ReviewView() {
           {(items) => (
             <>
               <p className="row">
-                <button type="button" className="button button-small" onClick={() => setDraft(items.reduce((so, item) => (so[item.subject] ? so : decide(so, item, { decision: "keep" })), draft))}>
+                <button type="button" className="button button-small" onClick={() => setDraft(items.reduce((so, item) => (so[item.id] ?? item.decision ? so : decide(so, item, { decision: "keep" })), draft))}>
                   Keep all that are left on this page
                 </button>
               </p>
@@ -76,11 +76,12 @@ export function ReviewView() {
       <Past past={past} />
       {recording && (
         <RecordDialog
-          draft={draft}
+          draft={firstOf(draft)}
+          left={Math.max(0, all - MOST_AT_ONCE)}
           onClose={(recorded) => {
             setRecording(false);
             if (!recorded) return;
-            setDraft({});
+            setDraft(without(draft, firstOf(draft)));
             past.reload();
             loaded.reload();
           }}
@@ -92,7 +93,7 @@ export function ReviewView() {
 
 function Progress({ draft, loaded }: { draft: Draft; loaded: Loaded<Page<ReviewItem>> }) {
   const items = loaded.value?.items ?? [];
-  const here = items.filter(({ subject }) => draft[subject]).length;
+  const here = items.filter(({ id, decision }) => draft[id] ?? decision).length;
   return (
     <div className="review-progress">
       <label htmlFor="review-progress">
@@ -125,7 +126,7 @@ function Worksheet({ items, draft, busy, onDraft }: { items: ReviewItem[]; draft
         { head: "Last use", cell: ({ last_use_at }) => <When at={last_use_at} />, numeric: true },
         {
           head: "Decision",
-          cell: (item) => <Choice item={item} decision={draft[item.subject]?.decision ?? null} onPick={(decision) => onDraft(decide(draft, item, decision === null ? null : { decision }))} />,
+          cell: (item) => <Choice item={item} decision={draft[item.id]?.decision ?? null} onPick={(decision) => onDraft(decide(draft, item, decision === null ? null : { decision }))} />,
         },
         {
           head: "Note",
@@ -133,9 +134,9 @@ function Worksheet({ items, draft, busy, onDraft }: { items: ReviewItem[]; draft
             <input
               className="note"
               aria-label={`Note on ${item.name || item.subject}`}
-              placeholder={draft[item.subject] ? "why" : "decide first"}
-              disabled={!draft[item.subject]}
-              value={draft[item.subject]?.note ?? ""}
+              placeholder={draft[item.id] ? "why" : "decide first"}
+              disabled={!draft[item.id]}
+              value={draft[item.id]?.note ?? ""}
               maxLength={500}
               onChange={(event) => onDraft(decide(draft, item, { note: event.target.value }))}
             />
@@ -154,6 +155,7 @@ function Choice({ item, decision, onPick }: { item: ReviewItem; decision: Decisi
           {one === "keep" ? "Keep" : "Revoke"}
         </button>
       ))}
+      {decision === null && item.decision && <span className="choice-before">{item.decision === "keep" ? "kept before" : "revoked before"}</span>}
     </span>
   );
 }
