@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from litestar import get, post
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery, JSONBody, Parameter
-from litestar.response import Stream
 
 from bff.access.review import Review, UnknownSubjectError
 from bff.access.review_csv import build_header, build_lines
@@ -14,6 +13,7 @@ from bff.access.review_records import RecordedReview, Ruling
 from bff.access.review_rows import Filters, Row
 from bff.web.admin.answers import After, Limit
 from bff.web.admin.cursors import Cursors
+from bff.web.admin.download import Download
 from bff.web.admin.errors import InvalidRequest, NotFound
 from bff.web.admin.operators import Operator
 from bff.web.admin.review_answers import (
@@ -93,14 +93,14 @@ def review_handlers(
         role: FromQuery[str] = "",
         finding: FromQuery[str] = "",
         unused_days: Days = None,
-    ) -> Stream:
+    ) -> Download:
         """Download the whole worksheet for a spreadsheet. No cell is ever taken for a formula."""
         filters = {"q": q, "role": role, "finding": finding, "unused_days": unused_days}
         rows = review.rows(build_filters(filters), clock)
         first = await anext(rows, None)  # a store that is away is told before anything has been sent
         operator.acted("review.download", _said(filters))
         headers = {"content-disposition": 'attachment; filename="access-review.csv"'}
-        return Stream(_csv(first, rows), media_type="text/csv; charset=utf-8; header=present", headers=headers)
+        return Download(iterator=_csv(first, rows), media_type="text/csv; header=present", headers=headers)
 
     @get("/reviews")
     async def list_reviews(operator: Operator, after: After = "", limit: Limit = 50) -> ReviewList:
