@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import os
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
 from tests.product import Bff, Browser
 from tests.socket_upstream import SocketUpstream
+from tests.sockets import closed, refusal, socket_of
 from tests.world import World, eventually
 
 pytestmark = pytest.mark.integration
@@ -77,43 +79,6 @@ async def browser(product: Bff, upstream: SocketUpstream) -> AsyncIterator[Brows
     async with Browser(product) as browser:
         await browser.log_in("alice")
         yield browser
-
-
-def socket_of(
-    browser: Browser, path: str, *, origin: str | None = "own", headers: Mapping[str, str] = {}, **options: object
-) -> connect:
-    """What a page's `new WebSocket(path)` sends; `origin` None for none."""
-    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    return connect(
-        f"ws://localhost:{browser.bff.port}{path}",
-        host="127.0.0.1",  # the name resolves to IPv6 too; the server listens on one address
-        origin=browser.bff.url if origin == "own" else origin,  # type: ignore[arg-type]
-        additional_headers={**({"Cookie": cookies} if cookies else {}), **headers},
-        proxy=None,
-        compression=None,
-        ping_interval=None,
-        **{"max_size": None, **options},  # type: ignore[arg-type]
-    )
-
-
-async def refusal(browser: Browser, path: str, **options: object) -> tuple[int, str]:
-    """Status and code of the problem with which a handshake is answered."""
-    with pytest.raises(InvalidStatus) as raised:
-        async with socket_of(browser, path, **options):
-            pass
-    response = raised.value.response
-    assert "application/problem+json" == response.headers["Content-Type"]
-    return response.status_code, json.loads(bytes(response.body))["code"]
-
-
-async def closed(socket: ClientConnection, within: float = 5.0) -> tuple[int | None, str | None]:
-    """Code and reason with which the socket is closed for the browser."""
-    try:
-        async with asyncio.timeout(within):
-            while True:
-                await socket.recv()
-    except ConnectionClosed:
-        return socket.close_code, socket.close_reason
 
 
 async def test_messages_pass_both_ways_as_they_are(browser: Browser, upstream: SocketUpstream) -> None:
@@ -348,6 +313,7 @@ async def test_deaf_upstream_holds_the_browser_back(browser: Browser, upstream: 
                 sent += 1
 
         assert 1000 > sent, "64 MiB"
+        socket.transport.abort()
 
 
 async def test_shutdown_closes_sockets_with_1012_and_is_not_held_up(world: World, upstream: SocketUpstream) -> None:
@@ -362,3 +328,39 @@ async def test_shutdown_closes_sockets_with_1012_and_is_not_held_up(world: World
             assert (1012, "restarting") == await closed(socket)
             await asyncio.to_thread(bff.process.wait_for_exit)
             assert 3.0 > time.monotonic() - begun, "shutdown_timeout is five seconds"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+async def test_logout_closes_the_sockets_of_every_worker_within_a_second(
+    world: World, upstream: SocketUpstream, store: str
+) -> None:
+    """And so does a revocation by an operator; sockets of other sessions stay."""
+    upstream.reset()
+    options = {"store": world.valkey.url} if store == "redis" else {}
+    apis = ROUTES.format(url=upstream.url)
+    with world.build(world.issuer, port=world.port(), apis=apis, workers=3, **options) as bff:
+        async with Browser(bff) as alice, Browser(bff) as bob:
+            await alice.log_in("alice")
+            await bob.log_in("bob")
+            hers = [await socket_of(alice, "/ws/echo") for _ in range(8)]
+            his = [await socket_of(bob, "/ws/echo") for _ in range(8)]
+            begun = time.monotonic()
+            assert 200 == (await alice.post("/bff/logout")).status_code
+            ends = await asyncio.gather(*(closed(socket) for socket in hers))
+
+            assert [(4401, "session_expired")] * 8 == ends
+            assert 1.0 > time.monotonic() - begun
+            for socket in his:
+                await socket.send("still here")
+                assert "still here" == await socket.recv()
+            user = await bob.user()
+            assert user is not None
+            revoking = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", "from bff.cli import main; main()"),
+                *("sessions", "revoke", user["session"]["id"], "-c", str(bff.config)),
+                env={**os.environ, "TEST_CLIENT_SECRET": world.issuer.client_secret},
+                stdout=asyncio.subprocess.DEVNULL,
+                cwd=bff.folder,
+            )
+            assert 0 == await revoking.wait()
+            assert [(4401, "session_expired")] * 8 == await asyncio.gather(*(closed(each) for each in his))
