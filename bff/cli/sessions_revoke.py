@@ -11,11 +11,12 @@ import rich_click as click
 
 from bff.access.auditing import AuditLog
 from bff.assembly.audit import build_audit_log
+from bff.assembly.statistics import build_statistics
 from bff.cli.configuration import config_option, load_or_exit
 from bff.cli.moments import read_moment
 from bff.cli.session_store import Opened, with_store
-from bff.errors import AuditUnavailable
-from bff.events import Emit, ignore
+from bff.errors import AuditUnavailable, SessionStoreUnavailable
+from bff.events import Emit, ignore, to_each
 from bff.session.directory import Selection
 from bff.session.ending import Ending, Progress
 
@@ -71,7 +72,11 @@ def revoke_command(
     async def work(opened: Opened) -> Progress:
         if selection.before is not None and selection.before > opened.clock():
             raise click.BadParameter("is in the future", param_hint="--before")
-        async with _audited(opened) as emit, token_revoker(opened, emit) as revoke_tokens:
+        async with (
+            _audited(opened) as audit,
+            _counted(opened, audit) as emit,
+            token_revoker(opened, emit) as revoke_tokens,
+        ):
 
             async def end_record(key: bytes, reason: str, now: float) -> bool:
                 return await opened.store.end(key, reason, now, keep_sealed=True)
@@ -120,6 +125,19 @@ async def _tell(progress: Progress, *, dry_run: bool) -> None:
         if progress.revoking:
             text += f", {progress.revoking:,} refresh tokens still to revoke"
         click.echo(f"… {text}", err=True)
+
+
+@asynccontextmanager
+async def _counted(opened: Opened, emit: Emit) -> AsyncIterator[Emit]:
+    """Count what happens among what the servers count, for the overview."""
+    statistics = build_statistics(opened.settings, opened.store, opened.clock, ignore)
+    try:
+        yield to_each(emit, statistics.record)
+    finally:
+        try:
+            await statistics.flush()
+        except SessionStoreUnavailable as error:  # what was to be done is done all the same
+            click.echo(f"the overview will not show it: {error.detail}", err=True)
 
 
 @asynccontextmanager

@@ -1,5 +1,9 @@
 """The overview of a real server with two workers: what both of them counted."""
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -83,6 +87,29 @@ async def test_the_overview_shows_what_all_workers_counted(administered: Bff) ->
             assert (3600, 2) == (lifetimes["rule"], sum(bucket["count"] for bucket in lifetimes["buckets"]))
             assert {"error", "warning", "info"} == set(shown["findings"])
             assert {"last_at", "due_at"} == set(shown["review"])
+
+
+async def test_a_revocation_from_the_command_line_counts(administered: Bff) -> None:
+    """What another process ends is among the numbers of the servers."""
+    async with Browser(administered) as alice:
+        await alice.log_in("alice")
+        command = [
+            sys.executable,
+            "-m",
+            "bff",
+            "sessions",
+            "revoke",
+            "--sub",
+            "alice",
+            "-c",
+            str(administered.config),
+        ]
+        environment = {"TEST_CLIENT_SECRET": "x", "PATH": os.environ["PATH"]}
+        done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
+        assert (0, "ended 1 session\n") == (done.returncode, done.stdout), done.stderr
+
+        shown = (await ask(administered, "GET", "/admin/overview", params={"window": 3600})).json()
+        assert (1, 0) == (totals(shown)["revocations"], shown["live_sessions"])
 
 
 async def test_a_question_that_cannot_be_answered_is_refused(administered: Bff) -> None:
