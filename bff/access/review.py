@@ -17,6 +17,7 @@ MOST_RULINGS = 1_000  # in one recorded review
 
 LiveSessions = Callable[[Sequence[tuple[str, str]], float], Awaitable[dict[tuple[str, str], int]]]
 EndSubject = Callable[[str, str, str], Awaitable[int]]  # issuer, subject, operator → sessions ended
+WriteNotes = Callable[[], Awaitable[object]]
 Unreachable = Callable[[Collection[str]], Iterable[AccessFinding]]
 
 
@@ -55,8 +56,9 @@ class Review:
         end_subject: EndSubject,
         interval: float | None,
         emit: Emit,
+        write_notes: WriteNotes | None = None,
     ) -> None:
-        """`issuer` is meant where a subject is named without one."""
+        """`issuer` is meant where a subject is named without one; `write_notes`: those of this worker that wait."""
         self._registry = registry
         self._builder = builder
         self.issuer = issuer
@@ -65,6 +67,7 @@ class Review:
         self._end_subject = end_subject
         self._interval = interval
         self._emit = emit
+        self._write_notes = write_notes
         self.opens_of = builder.opens_of
 
     # ── subjects ────────────────────────────────────────────────────────────────────────────────────────
@@ -76,6 +79,8 @@ class Review:
 
     async def page(self, filters: Filters, now: float, *, after: bytes = b"", limit: int = 50) -> Rows:
         """Return the next subjects that fit, `limit` at most, looking at a bounded number of them."""
+        if not after and self._write_notes is not None:
+            await self._write_notes()  # whoever looks sees who has just signed in, themselves first of all
         if filters.subject is not None:
             found = await self._registry.find(self.issuer, filters.subject, now)
             rows = [self._builder.build(found, now, filters.unused)] if found is not None else []

@@ -69,6 +69,7 @@ class Reviewing:
             end_subject=end_subject,
             interval=settings.review.interval,
             emit=parts.emit,
+            write_notes=self.usage.flush,
         )
         self._principals = principals
         self._task: asyncio.Task[None] | None = None

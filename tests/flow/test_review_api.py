@@ -85,6 +85,16 @@ async def seen(world: World) -> Operator:
     return Operator(world)
 
 
+async def test_who_has_just_signed_in_is_on_the_list():
+    """Notes are written once a minute, and before anybody looks at the worker that has them."""
+    async with World(settings()) as world:
+        await sign_in(world, "alice", "reader", name="Alice")
+
+        listed = await Operator(world).get("/admin/review")
+
+    assert ["alice"] == [item["subject"] for item in listed["items"]]
+
+
 async def test_a_subject_is_shown_with_roles_openings_and_uses():
     """One item of the list, whole; and the same by its id."""
     async with World(settings()) as world:
