@@ -21,6 +21,7 @@ export function ReviewView() {
   const { after: _after, ...filters } = place.query;
   const loaded = useLoad(`review ${JSON.stringify(place.query)}`, (signal) => api.review(place.query, signal));
   const past = useLoad("reviews", (signal) => api.reviews({ limit: 20 }, signal));
+  const due = useLoad("due", async (signal) => (await api.overview(3_600, signal)).review);
   const [draft, setDraft] = useState(() => readDraft(sessionStorage, me.operator));
   const [recording, setRecording] = useState(false);
   const csv = useAction();
@@ -55,7 +56,7 @@ export function ReviewView() {
           )}
         </p>
         <p className="faint">
-          Last recorded <When at={past.value?.items[0]?.at} none="never" />, next due <When at={past.value?.items[0]?.due_at} none="whenever you wish" />
+          Last recorded <When at={due.value?.last_at} none="never" />, next due <When at={due.value?.due_at} none="whenever you wish" />
         </p>
       </Panel>
       <Panel>
@@ -83,6 +84,7 @@ export function ReviewView() {
             if (!recorded) return;
             setDraft(without(draft, firstOf(draft)));
             past.reload();
+            due.reload();
             loaded.reload();
           }}
         />
