@@ -58,7 +58,7 @@ format: ## rewrites the Python code as the formatter wants it
 	$(PY) -m ruff format
 
 bench: ## the benchmarks, with tables as the result
-	@$(SET_UP) python issuer nginx wrk
+	@$(SET_UP) python issuer nginx caddy wrk
 	@exec $(PY) -m benchmarks $(BENCH_ARGS)
 
 lock: ## writes the lock files from pyproject.toml; LOCK_ARGS=--upgrade takes the newest versions

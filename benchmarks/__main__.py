@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from benchmarks import access, footprint, own_code, profiling, proxy, renewal
+from benchmarks import access, footprint, matrix, own_code, profiling, proxy, renewal, steady, streams
 
-PARTS = ("proxy", "code", "access", "renewal", "memory")
+PARTS = ("proxy", "matrix", "code", "access", "renewal", "steady", "memory", "streams")
 
 
 def main() -> None:
@@ -17,9 +17,9 @@ def main() -> None:
     parser.add_argument(
         "--round-seconds", type=float, default=4.0, help="proxy: length of one (default %(default)s)"
     )
-    parser.add_argument("--stores", default="memory,sqlite,valkey", help="proxy: which, by comma")
+    parser.add_argument("--stores", default="memory,sqlite,valkey", help="proxy, matrix: which, by comma")
     parser.add_argument("--seconds", type=float, default=60.0, help="renewal: for each setup (default %(default)s)")
-    parser.add_argument("--requests", type=int, default=200_000, help="memory: how many (default %(default)s)")
+    parser.add_argument("--requests", type=int, default=500_000, help="memory: how many (default %(default)s)")
     parser.add_argument("--native", action="store_true", help="profile: native code and all threads too")
     given = parser.parse_args()
     for part in given.parts or PARTS:
@@ -28,6 +28,12 @@ def main() -> None:
                 asyncio.run(
                     proxy.run(rounds=given.rounds, seconds=given.round_seconds, stores=given.stores.split(","))
                 )
+            case "matrix":
+                asyncio.run(matrix.run(stores=given.stores.split(",")))
+            case "steady":
+                asyncio.run(steady.run())
+            case "streams":
+                asyncio.run(streams.run())
             case "code":
                 own_code.run()
             case "access":

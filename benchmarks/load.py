@@ -1,6 +1,7 @@
 """Load by wrk: as many requests as fit, over connections that stay open."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -34,8 +35,8 @@ class Load:
     p99: float
 
 
-def run_wrk(url: str, headers: Mapping[str, str], *, connections: int, seconds: float) -> Load:
-    """Load one URL with one thread of wrk.
+def run_wrk(url: str, headers: Mapping[str, str], *, connections: int, seconds: float, upload: int = 0) -> Load:
+    """Load one URL with one thread of wrk; with `upload`, by POST with a body of so many bytes.
 
     Raises:
         ServerFailed: wrk is not installed, or a request was refused or failed: nothing would be proved then.
@@ -45,7 +46,8 @@ def run_wrk(url: str, headers: Mapping[str, str], *, connections: int, seconds: 
         raise ServerFailed("wrk is not installed: `apt-get install wrk`")
     given = [item for name, value in headers.items() for item in ("-H", f"{name}: {value}")]
     command = [program, "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_REPORT), *given, url]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    environment = {**os.environ, "WRK_UPLOAD": str(upload)}
+    output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     seen = json.loads(output.splitlines()[-1])
     if seen["failed"] or seen["refused"] or not seen["requests"]:
         raise ServerFailed(f"{url}: {seen['refused']} requests refused, {seen['failed']} failed:\n{output}")

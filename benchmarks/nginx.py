@@ -32,8 +32,19 @@ _API = """
   server {{
     listen 127.0.0.1:{port};
     location / {{ default_type application/json; return 200 '{body}'; }}
+    location = /large {{ default_type application/octet-stream; alias {large}; }}
+    location = /upload {{
+      # Read to its end, then forgotten: `return` alone would answer before the body has come.
+      client_max_body_size 0;
+      client_body_buffer_size 16m;
+      proxy_pass http://127.0.0.1:{port}/tasks;
+      proxy_method GET;
+      proxy_pass_request_body off;
+      proxy_set_header Content-Length "";
+    }}
   }}
 """
+LARGE = 100 * 1024  # bytes of /large
 _PROXY = """
   upstream api {{
     server {api};
@@ -47,6 +58,8 @@ _PROXY = """
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_set_header X-Forwarded-For $remote_addr;
+      client_max_body_size 0;
+      proxy_request_buffering off;
     }}
   }}
 """
@@ -63,7 +76,10 @@ class Nginx(Server):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = tempfile.mkdtemp(prefix="nginx-")
-        config = _MAIN.format(folder=self._folder, http=http.format(port=self.port, **values))
+        Path(self._folder).chmod(0o755)  # started by root, it serves as somebody else
+        large = Path(self._folder, "large")
+        large.write_bytes(b"x" * LARGE)
+        config = _MAIN.format(folder=self._folder, http=http.format(port=self.port, large=large, **values))
         Path(self._folder, "nginx.conf").write_text(config)
         self.start()
 
@@ -79,7 +95,7 @@ class Nginx(Server):
 
 
 def start_api() -> Nginx:
-    """The API: answers every request with the same 300 bytes or so of JSON."""
+    """The API: 300 bytes or so of JSON to every request, 100 KiB at /large, and takes whatever comes to /upload."""
     return Nginx(_API, body=BODY)
 
 

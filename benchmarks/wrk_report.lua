@@ -1,4 +1,10 @@
 -- Prints what wrk measured as one line of JSON; times are microseconds.
+local upload = tonumber(os.getenv("WRK_UPLOAD") or "0")
+if upload > 0 then
+  wrk.method = "POST"
+  wrk.body = string.rep("x", upload)
+end
+
 done = function(summary, latency, requests)
   local failed = summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout
   io.write(string.format(

@@ -6,6 +6,7 @@
     console   the npm packages of the console, and its build
     chromium  a browser for the browser tests, by apt-get where we may
     nginx     what the benchmarks compare with, by apt-get where we may
+    caddy     likewise
     wrk       what the benchmarks make load with, likewise
 
 Runs on a bare Python, before anything is installed: nothing but the standard library is imported here. A part is
@@ -261,6 +262,12 @@ def set_up_nginx() -> None:
         _apt_install("nginx-light", "which the benchmarks compare with")
 
 
+def set_up_caddy() -> None:
+    """Caddy on PATH."""
+    if not shutil.which("caddy"):
+        _apt_install("caddy", "which the benchmarks compare with")
+
+
 def set_up_wrk() -> None:
     """wrk on PATH."""
     if not shutil.which("wrk"):
@@ -274,6 +281,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "console": set_up_console,
     "chromium": set_up_chromium,
     "nginx": set_up_nginx,
+    "caddy": set_up_caddy,
     "wrk": set_up_wrk,
 }
 
