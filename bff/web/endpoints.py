@@ -133,7 +133,8 @@ class Endpoints:
         options = build_options_handler(_ALLOWED, flows.read, self.prefix)
         return Router(
             path=self.prefix,
-            route_handlers=[login, callback, user, events, logout, logout_by_script, backchannel_logout, options],
+            # First, for the framework adds an OPTIONS of its own to every path that has none yet.
+            route_handlers=[options, login, callback, user, events, logout, logout_by_script, backchannel_logout],
         )
 
     def read(self, request: AnyRequest) -> RequestHead:
