@@ -8,9 +8,10 @@ COMMANDS = {
     "explain": "bff.cli.access_explain:explain_command",
     "test": "bff.cli.access_test:test_command",
     "lint": "bff.cli.access_lint:lint_command",
+    "review": "bff.cli.access_review:review_command",
 }
 
 
 @click.group("access", cls=LazyGroup, commands_at=COMMANDS)
 def access() -> None:
-    """Show, test and look over who may do what."""
+    """Show, test, look over and review who may do what."""

@@ -73,8 +73,8 @@ def revoke_command(
         if selection.before is not None and selection.before > opened.clock():
             raise click.BadParameter("is in the future", param_hint="--before")
         async with (
-            _audited(opened) as audit,
-            _counted(opened, audit) as emit,
+            audited(opened) as audit,
+            counted(opened, audit) as emit,
             token_revoker(opened, emit) as revoke_tokens,
         ):
 
@@ -93,11 +93,11 @@ def revoke_command(
             telling = asyncio.get_running_loop().create_task(_tell(progress, dry_run=dry_run))
             outcome = "failed"
             try:
-                await ending.run(selection, by=_operator(), dry_run=dry_run, progress=progress)
+                await ending.run(selection, by=operator_name(), dry_run=dry_run, progress=progress)
                 outcome = "ok"
             finally:
                 telling.cancel()
-                fields = {"operator": _operator(), "kind": "command", "target": target, "outcome": outcome}
+                fields = {"operator": operator_name(), "kind": "command", "target": target, "outcome": outcome}
                 act = "revocation.preview" if dry_run else "revocation"
                 counts = {"matched": progress.matched, "ended": progress.ended}
                 emit("admin.act", {"act": act, **fields, **counts})
@@ -113,7 +113,8 @@ def revoke_command(
         raise SystemExit(1)
 
 
-def _operator() -> str:
+def operator_name() -> str:
+    """Return who acts, for the audit log."""
     return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
 
 
@@ -128,7 +129,7 @@ async def _tell(progress: Progress, *, dry_run: bool) -> None:
 
 
 @asynccontextmanager
-async def _counted(opened: Opened, emit: Emit) -> AsyncIterator[Emit]:
+async def counted(opened: Opened, emit: Emit) -> AsyncIterator[Emit]:
     """Count what happens among what the servers count, for the overview."""
     statistics = build_statistics(opened.settings, opened.store, opened.clock, ignore)
     try:
@@ -141,7 +142,7 @@ async def _counted(opened: Opened, emit: Emit) -> AsyncIterator[Emit]:
 
 
 @asynccontextmanager
-async def _audited(opened: Opened) -> AsyncIterator[Emit]:
+async def audited(opened: Opened) -> AsyncIterator[Emit]:
     """Write what happens to the audit log that the server writes to.
 
     Raises:

@@ -1,0 +1,69 @@
+"""The access review of a running server's store, from the command line."""
+
+import time
+from pathlib import Path
+
+from bff.access.configured import build_assigned, build_principals, build_role_map, build_route_policy
+from bff.access.review import Due, Review
+from bff.access.roles import RoleReader
+from bff.assembly.reviewing import Reviewing, ReviewingParts, build_end_subject
+from bff.cli.session_store import Opened
+from bff.config import Settings
+from bff.crypto.key_ring import KeyRing
+from bff.events import Emit, ignore
+from bff.session.ending import RevokeTokens
+from bff.session.records import Store
+from bff.session.stores import open_store
+from bff.session.vault import Vault
+
+
+def build_review(opened: Opened, emit: Emit = ignore, revoke_tokens: RevokeTokens | None = None) -> Review:
+    """Return the review of an open store. Raises `ValueError` and `ConfigError` as the server does."""
+    return _build(opened.settings, opened.store, opened.vault, emit, revoke_tokens)
+
+
+def has_store(settings: Settings) -> bool:
+    """Whether there is a store that can be asked: none in another process's memory, and no file still to be made."""
+    url = settings.session.store.reveal()
+    if url.startswith("sqlite:"):
+        return Path(url.removeprefix("sqlite:///")).exists()
+    return not url.startswith("memory:")
+
+
+async def read_due(settings: Settings) -> Due:
+    """Return when the review is due. Raises `SessionStoreUnavailable`."""
+    url = settings.session.store.reveal()
+    store = open_store(url, timeout=settings.session.store_timeout)
+    ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
+    try:
+        await store.open()
+        return await _build(settings, store, Vault(ring, settings.oidc.client_id), ignore, None).due(time.time())
+    finally:
+        await store.close()
+
+
+def describe_due(due: Due) -> str:
+    """Return the state of the review in a sentence."""
+    last = f"access was last reviewed on {_day(due.last_at)}" if due.last_at is not None else "never reviewed yet"
+    if due.due_at is None:
+        return last
+    return f"{last}; the review {'was' if due.is_overdue else 'is'} due on {_day(due.due_at)}"
+
+
+def _build(
+    settings: Settings, store: Store, vault: Vault, emit: Emit, revoke_tokens: RevokeTokens | None
+) -> Review:
+    reader = RoleReader(build_role_map(settings))
+    assigned = build_assigned(settings, reader)
+    principals = build_principals(settings, assigned, reader)
+    policies = [build_route_policy(api) for api in settings.api]
+    parts = ReviewingParts(store, vault, policies, principals, reader, assigned, time.time, emit)
+
+    async def end_record(key: bytes, reason: str, now: float) -> bool:
+        return await store.end(key, reason, now, keep_sealed=True)
+
+    return Reviewing(settings, parts, build_end_subject(settings, parts, end_record, revoke_tokens)).review
+
+
+def _day(at: float | None) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at or 0))
