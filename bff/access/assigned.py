@@ -70,8 +70,12 @@ class Assigned:
 class AssignmentFile:
     """Keeps `Assigned` up with its file. A file that cannot be read changes nothing, and is told once."""
 
-    def __init__(self, path: Path, assigned: Assigned, emit: Emit = ignore) -> None:
+    def __init__(
+        self, path: Path, assigned: Assigned, emit: Emit = ignore, after: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take it all in; `after` is called after each look, for those whom a role's beginning or end concerns."""
         self._path = path
+        self._after = after
         self._assigned = assigned
         self._emit = emit
         self._seen: tuple[int, int, int] | None = (0, 0, 0)  # of no file
@@ -85,6 +89,7 @@ class AssignmentFile:
         while True:
             await sleep(INTERVAL)
             self._take(await asyncio.to_thread(self._read))
+            self._after()
 
     def _read(self) -> tuple[Assignment, ...] | ConfigError | None:
         """Return what is new; None when nothing is."""

@@ -20,14 +20,18 @@ class ChangeFeed:
         self._retry_after = retry_after
         self._listeners: list[Listener] = []
         self._lost_listeners: list[Callable[[], None]] = []
+        self._restored_listeners: list[Callable[[], None]] = []
         self._waiting: dict[bytes, set[asyncio.Event]] = {}
         self._task: asyncio.Task[None] | None = None
         self.trusted = False
 
-    def listen(self, on_change: Listener, on_lost: Callable[[], None]) -> None:
-        """Call `on_change` for each change and `on_lost` whenever some may have been missed."""
+    def listen(
+        self, on_change: Listener, on_lost: Callable[[], None], on_restored: Callable[[], None] = lambda: None
+    ) -> None:
+        """Call `on_change` for each change, `on_lost` when some may have been missed, `on_restored` after that."""
         self._listeners.append(on_change)
         self._lost_listeners.append(on_lost)
+        self._restored_listeners.append(on_restored)
 
     def start(self) -> None:
         """Begin to listen."""
@@ -67,6 +71,8 @@ class ChangeFeed:
             case Restored():
                 self.trusted = True
                 self._emit("store.push_restored", {})
+                for ask_again in self._restored_listeners:
+                    ask_again()
 
     def _lose(self) -> None:
         if self.trusted:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
@@ -83,7 +84,7 @@ class Sessions:
         # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
         self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
-        feed.listen(self._on_change, self._doubt_all)
+        feed.listen(self._on_change, self._doubt_all, self._ask_again)
 
     # ── from a cookie to a session ──────────────────────────────────────────────────────────────────────
 
@@ -183,9 +184,13 @@ class Sessions:
         """Drop a session that is known to have ended."""
         self._drop(live)
 
+    def known(self) -> list[LiveSession]:
+        """Return the sessions that this worker has in memory."""
+        return list(self._by_key.values())
+
     def close_watchers(self) -> None:
         """Let whoever watches a session go: the worker is about to stop."""
-        for live in list(self._by_key.values()):
+        for live in self.known():
             live.tell(News.CLOSING)
 
     # ── the cookie ──────────────────────────────────────────────────────────────────────────────────────
@@ -244,6 +249,16 @@ class Sessions:
         # Not forgotten: when it was last used, and when its renewal may be tried again, is still true.
         for live in self._by_cookie.values():
             live.checked_until = 0.0
+
+    def _ask_again(self) -> None:
+        # More sessions may have ended than the store's log of changes holds, and pages that watch ask for nothing.
+        if watched := [live for live in self.known() if live.watchers]:
+            self._background.start(self._recheck(watched), "recheck-watched")
+
+    async def _recheck(self, watched: list[LiveSession]) -> None:
+        for live in watched:
+            with suppress(SessionExpired):  # its pages have been told
+                await self.reload(live, self._clock())
 
     def _drop(self, live: LiveSession) -> None:
         if self._by_key.get(live.key) is live:
