@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 
 import pytest
 from playwright.async_api import Page, Route, expect
@@ -14,9 +15,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 # Runs in the page beside it: calls the API four times a second, and remembers whatever happens to the page.
 _WATCH = """() => {
-    window.watch = { statuses: [], banners: 0, startedAt: performance.now() };
-    const call = () => fetch("/api/whoami", { headers: { "X-CSRF": "1" } })
-        .then(({ status }) => window.watch.statuses.push(status), () => window.watch.statuses.push(0));
+    window.watch = { statuses: [], tokens: [], answeredAt: [], banners: 0, startedAt: performance.now() };
+    const call = async () => {
+        const answer = await fetch("/api/whoami", { headers: { "X-CSRF": "1" } }).catch(() => ({ status: 0 }));
+        window.watch.statuses.push(answer.status);
+        if (answer.status !== 200) return;
+        const { token } = await answer.json();
+        const seen = `${token.issued_at} ${token.expires_at}`;
+        if (!window.watch.tokens.includes(seen)) window.watch.tokens.push(seen);
+        window.watch.answeredAt.push(performance.now() - window.watch.startedAt);
+    };
     setInterval(call, 250);
     new MutationObserver(() => {
         if (document.querySelector(".banner")) window.watch.banners += 1;
@@ -108,13 +116,18 @@ async def test_nothing_happens_to_the_page_while_three_access_tokens_expire(pers
     )
     renewals = int(await page.get_by_test_id("renewals").get_attribute("data-value") or 0)
     after = await stack.issuer.counters()
+    grants = after["refresh_token"] - before["refresh_token"]
+    # One grant may come before the first answer and one after the last; in each second without one, another.
+    answered = [0, *watch["answeredAt"]]
+    unseen = 2 + sum(int((later - sooner) / 1000) for sooner, later in pairwise(answered))
 
     assert navigations == person.seen.navigations
     assert 0 == watch["banners"]
     assert {200} == set(watch["statuses"])
-    assert len(watch["statuses"]) >= watch["seconds"] > ACCESS_TOKEN_LIFETIME
+    assert len(watch["statuses"]) >= 3 * ACCESS_TOKEN_LIFETIME  # however slow the machine
+    assert watch["seconds"] > ACCESS_TOKEN_LIFETIME
     assert renewals >= 3
-    assert after["refresh_token"] - before["refresh_token"] in {renewals, renewals + 1}  # one may still be unseen
+    assert len(watch["tokens"]) - 1 <= grants <= len(watch["tokens"]) - 1 + unseen
     assert 0 == after["reuse_detected"]
     assert before["refresh_token_errors"] == after["refresh_token_errors"]
 
