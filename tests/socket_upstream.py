@@ -39,9 +39,10 @@ class Opened:
 
 
 class SocketUpstream:
-    """The server; `url` is its http address."""
+    """The server; `url` is its http address. It pings more often than anybody would: what is between must answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, ping_interval: float = 0.2) -> None:
+        self._ping_interval = ping_interval
         self.opened: list[Opened] = []
         self.refused: list[Opened] = []
         self._loop = asyncio.new_event_loop()
@@ -102,7 +103,7 @@ class SocketUpstream:
             process_request=self._process,
             select_subprotocol=_choose,
             max_size=None,
-            ping_interval=0.2,  # far more often than anybody would: what is between must answer
+            ping_interval=self._ping_interval,
             ping_timeout=5,
             server_header=None,
         )

@@ -1,6 +1,7 @@
 """One Chromium and one whole stack for each test process; a browser context of its own for each person."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
@@ -13,6 +14,7 @@ from tests.browser.stack import ACCESS_TOKEN_LIFETIME, Stack, administration, ro
 from tests.processes import reserve_port
 from tests.product import redirect_uris, start_product
 from tests.servers import start_demo_api, start_issuer
+from tests.socket_upstream import SocketUpstream
 
 CHROMIUM = "/usr/bin/chromium"
 _ARGUMENTS = (
@@ -40,6 +42,12 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@asynccontextmanager
+async def _serving_sockets() -> AsyncIterator[SocketUpstream]:
+    with SocketUpstream() as sockets:
+        yield sockets
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """Issuer, demo API, canary and the product with the example app."""
@@ -54,12 +62,13 @@ async def stack() -> AsyncIterator[Stack]:
     async with (
         issuer,
         Site() as canary,
+        _serving_sockets() as sockets,
         start_demo_api(issuer) as api,
         start_product(
-            issuer, api, port=port, spa=str(app), apis=routes(api, canary), extra=administration()
+            issuer, api, port=port, spa=str(app), apis=routes(api, canary, sockets), extra=administration()
         ) as bff,
     ):
-        yield Stack(issuer, api, bff, canary)
+        yield Stack(issuer, api, bff, canary, sockets)
         assert "request.crashed" not in bff.output()
 
 

@@ -14,6 +14,7 @@ from bff.session.vault import Vault
 from tests.browser.site import Site
 from tests.product import Bff
 from tests.servers import DemoApi, Issuer
+from tests.socket_upstream import SocketUpstream
 
 ACCESS_TOKEN_LIFETIME = 4  # seconds
 OPERATOR_TOKEN = "operator-token-of-the-browser-tests-4711"
@@ -24,6 +25,7 @@ class Stack:
     """The servers of one test process.
 
     Attributes:
+        sockets: the upstream of the WebSockets of `/api/live`.
         canary: the upstream of `/api/canary` (CSRF header demanded) and `/api/file` (`csrf = "origin"`).
     """
 
@@ -31,6 +33,7 @@ class Stack:
     api: DemoApi
     bff: Bff
     canary: Site
+    sockets: SocketUpstream
 
     @property
     def origin(self) -> str:
@@ -53,7 +56,7 @@ class Stack:
         return Vault(ring, self.issuer.client_id).open(record.key, record.sealed, ticket).tokens
 
 
-def routes(api: DemoApi, canary: Site) -> str:
+def routes(api: DemoApi, canary: Site, sockets: SocketUpstream) -> str:
     """The `[[api]]` tables."""
     return f"""
 [[api]]
@@ -72,6 +75,11 @@ upstream = "{canary.url()}"
 path = "/api/file"
 upstream = "{canary.url()}"
 csrf = "origin"
+
+[[api]]
+path = "/api/live"
+upstream = "{sockets.url}"
+websocket = true
 """
 
 
