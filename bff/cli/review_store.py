@@ -23,7 +23,7 @@ def build_review(opened: Opened, emit: Emit = ignore, revoke_tokens: RevokeToken
 
 
 def has_store(settings: Settings) -> bool:
-    """Whether there is a store that can be asked: none in another process's memory, and no file still to be made."""
+    """Whether a store can be asked: not one in another process, nor a file that is still to be made."""
     url = settings.session.store.reveal()
     if url.startswith("sqlite:"):
         return Path(url.removeprefix("sqlite:///")).exists()
