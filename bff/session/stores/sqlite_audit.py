@@ -19,8 +19,8 @@ SCHEMA = (
     """
     CREATE TABLE IF NOT EXISTS audit_lines (
         seq INTEGER PRIMARY KEY NOT NULL, time REAL NOT NULL, late INTEGER NOT NULL, event TEXT NOT NULL,
-        subject TEXT, session TEXT, route TEXT, method TEXT, outcome TEXT, reason TEXT, line TEXT NOT NULL,
-        floor INTEGER
+        subject TEXT, session TEXT, route TEXT, method TEXT, outcome TEXT, reason TEXT, folded TEXT,
+        line TEXT NOT NULL, floor INTEGER
     ) STRICT
     """,
     *(
@@ -35,7 +35,8 @@ SCHEMA = (
     END
     """,
 )
-_COLUMNS = (*ROW_FIELDS, "floor")
+_COLUMNS = (*ROW_FIELDS, "folded", "floor")
+_CHAINED = b',"chain":"'  # where a line's own text ends
 _MARKS = f"({', '.join('?' * len(_COLUMNS))})"
 
 HEAD = "SELECT line FROM audit_lines WHERE seq = 0"
@@ -137,7 +138,10 @@ class SqliteAudit:
 
 
 def _values_of(row: AuditRow) -> tuple[Value, ...]:
-    return (*(getattr(row, name) for name in ROW_FIELDS), None)
+    text = row.line.encode()
+    # What is searched for text: a third of the line, and no letters to be made small each time.
+    folded = text[: text.rfind(_CHAINED)].lower().decode()
+    return (*(getattr(row, name) for name in ROW_FIELDS), folded, None)
 
 
 def _head_values(head: str, floor: int) -> tuple[Value, ...]:
@@ -165,7 +169,7 @@ def _where(query: AuditQuery) -> tuple[str, list[Value], int | None]:
             parts.append(f"+time {sign} ?")
             values.append(bound)
     if (folded := query.folded_needle()) is not None:
-        parts.append("instr(lower(line), ?) > 0")
+        parts.append("instr(folded, ?) > 0")
         values.append(folded.decode())
     condition = "".join(f" AND {part}" for part in parts)
     return condition, values, None if lead in _RARE else _WINDOW
