@@ -131,13 +131,7 @@ class Review:
 
     async def due(self, now: float) -> Due:
         """Tell when access was last reviewed, and when it is to be again."""
-        latest, _ = await self._registry.reviews(now, b"", 1)
-        last_at = latest[0][1].at if latest else None
-        if self._interval is None:
-            return Due(last_at, None, is_overdue=False)
-        since = last_at if last_at is not None else await self._registry.began_at(now)
-        due_at = since + self._interval if since is not None else None
-        return Due(last_at, due_at, due_at is not None and due_at <= now)
+        return await find_due(self._registry, self._interval, now)
 
     # ── recording ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,6 +186,17 @@ class Review:
         names = [(row.seen.issuer, row.seen.subject) for row in rows]
         counts = await self._live_sessions(names, now) if names else {}
         return tuple(replace(row, live_sessions=counts.get(name, 0)) for row, name in zip(rows, names, strict=True))
+
+
+async def find_due(registry: Registry, interval: float | None, now: float) -> Due:
+    """Tell when access was last reviewed, and when it is to be again; raises `SessionStoreUnavailable`."""
+    latest, _ = await registry.reviews(now, b"", 1)
+    last_at = latest[0][1].at if latest else None
+    if interval is None:
+        return Due(last_at, None, is_overdue=False)
+    since = last_at if last_at is not None else await registry.began_at(now)
+    due_at = since + interval if since is not None else None
+    return Due(last_at, due_at, due_at is not None and due_at <= now)
 
 
 OVERDUE = AccessFinding(

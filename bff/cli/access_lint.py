@@ -1,5 +1,6 @@
 """`bff access lint`: what in the configuration, and in a token, breaks good practice."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from bff.access.findings import AccessFinding, Level
 from bff.access.lint import merge_findings
 from bff.access.token_lint import lint_claims
 from bff.cli.configuration import config_option
-from bff.config import ConfigError, load_with_findings
+from bff.config import ConfigError, Settings, load_with_findings
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "blue"}
 
@@ -51,7 +52,24 @@ def _lint_configuration(config: Path | None) -> list[AccessFinding]:
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    return merge_findings(settings, warnings)
+    return merge_findings(settings, warnings, _overdue(settings))
+
+
+def _overdue(settings: Settings) -> list[AccessFinding]:
+    """Ask the store, where one is to be had, whether a review should have been made by now."""
+    if settings.review.interval is None:
+        return []
+    from bff.access.review import OVERDUE  # noqa: PLC0415 - with the stores, which other configurations need not
+    from bff.cli.review_store import has_store, read_due  # noqa: PLC0415
+    from bff.errors import SessionStoreUnavailable  # noqa: PLC0415
+
+    if not has_store(settings):
+        return []
+    try:
+        return [OVERDUE] if asyncio.run(read_due(settings)).is_overdue else []
+    except SessionStoreUnavailable as error:
+        click.echo(f"whether a review is overdue cannot be told: {error.detail}", err=True)
+        return []
 
 
 def _lint_token(file: str, kind: str) -> list[AccessFinding]:

@@ -53,12 +53,14 @@ async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Out
     from bff.cli.checks.local import check_addresses, check_policies, check_secrets  # noqa: PLC0415
     from bff.cli.checks.reach import check_page, check_store, check_upstreams  # noqa: PLC0415
     from bff.cli.checks.reach_issuer import check_clock, check_issuer  # noqa: PLC0415
+    from bff.cli.checks.review import check_review  # noqa: PLC0415
 
     found = await asyncio.gather(
         _watched("waiting for the issuer", check_issuer(settings), tell),
         _watched("comparing clocks with the issuer", check_clock(settings), tell),
         _watched("waiting for the store", check_store(settings), tell),
         _watched("connecting to the upstreams", check_upstreams(settings), tell),
+        _watched("looking when access was last reviewed", check_review(settings), tell),
     )
     reached = [outcome for outcomes in found for outcome in outcomes]
     return [

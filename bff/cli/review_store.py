@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 from bff.access.configured import build_assigned, build_principals, build_role_map, build_route_policy
-from bff.access.review import Due, Review
+from bff.access.review import Due, Review, find_due
+from bff.access.review_registry import Registry
 from bff.access.roles import RoleReader
 from bff.assembly.reviewing import Reviewing, ReviewingParts, build_end_subject
 from bff.cli.session_store import Opened
@@ -12,14 +13,22 @@ from bff.config import Settings
 from bff.crypto.key_ring import KeyRing
 from bff.events import Emit, ignore
 from bff.session.ending import RevokeTokens
-from bff.session.records import Store
-from bff.session.stores import open_store
-from bff.session.vault import Vault
+from bff.session.stores import documents_of, open_store
 
 
 def build_review(opened: Opened, emit: Emit = ignore, revoke_tokens: RevokeTokens | None = None) -> Review:
     """Return the review of an open store. Raises `ValueError` and `ConfigError` as the server does."""
-    return _build(opened.settings, opened.store, opened.vault, emit, revoke_tokens)
+    settings, store = opened.settings, opened.store
+    reader = RoleReader(build_role_map(settings))
+    assigned = build_assigned(settings, reader)
+    principals = build_principals(settings, assigned, reader)
+    policies = [build_route_policy(api) for api in settings.api]
+    parts = ReviewingParts(store, opened.vault, policies, principals, reader, assigned, opened.clock, emit)
+
+    async def end_record(key: bytes, reason: str, now: float) -> bool:
+        return await store.end(key, reason, now, keep_sealed=True)
+
+    return Reviewing(settings, parts, build_end_subject(settings, parts, end_record, revoke_tokens)).review
 
 
 def has_store(settings: Settings) -> bool:
@@ -37,7 +46,8 @@ async def read_due(settings: Settings) -> Due:
     ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
     try:
         await store.open()
-        return await _build(settings, store, Vault(ring, settings.oidc.client_id), ignore, None).due(time.time())
+        registry = Registry(documents_of(store), ring, settings.review.keep)
+        return await find_due(registry, settings.review.interval, time.time())
     finally:
         await store.close()
 
@@ -48,21 +58,6 @@ def describe_due(due: Due) -> str:
     if due.due_at is None:
         return last
     return f"{last}; the review {'was' if due.is_overdue else 'is'} due on {_day(due.due_at)}"
-
-
-def _build(
-    settings: Settings, store: Store, vault: Vault, emit: Emit, revoke_tokens: RevokeTokens | None
-) -> Review:
-    reader = RoleReader(build_role_map(settings))
-    assigned = build_assigned(settings, reader)
-    principals = build_principals(settings, assigned, reader)
-    policies = [build_route_policy(api) for api in settings.api]
-    parts = ReviewingParts(store, vault, policies, principals, reader, assigned, time.time, emit)
-
-    async def end_record(key: bytes, reason: str, now: float) -> bool:
-        return await store.end(key, reason, now, keep_sealed=True)
-
-    return Reviewing(settings, parts, build_end_subject(settings, parts, end_record, revoke_tokens)).review
 
 
 def _day(at: float | None) -> str:
