@@ -19,6 +19,8 @@ from bff.access.roles import RoleReader
 from bff.assembly.administration import Administration, AdministrationParts
 from bff.assembly.audit import AuditDuties, build_audit_log
 from bff.assembly.endpoints import EndpointParts, build_endpoints
+from bff.assembly.health import build_health
+from bff.assembly.issuer import build_relying_party
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
 from bff.assembly.pages import build_files
@@ -31,11 +33,9 @@ from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import Emit, to_each
-from bff.from_settings import build_client, build_dev_server, build_route, build_session_limits, build_token_rules
+from bff.from_settings import build_dev_server, build_route, build_session_limits
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
-from bff.oidc.quirks import quirks_for
-from bff.oidc.relying_party import RelyingParty
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy, HeaderLimits
 from bff.proxy.forward import Forwarder
@@ -60,7 +60,7 @@ from bff.session.stores import open_store
 from bff.session.vault import Vault
 from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
-from bff.web.management import Health, build_health_router
+from bff.web.management import build_health_router
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 
@@ -100,14 +100,8 @@ class Bff:
         self._watching: list[asyncio.Task[None]] = []
         self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
         self._transport = parts.transport or IssuerTransport(timeout=settings.oidc.timeout)
-        self.relying_party = RelyingParty(
-            build_client(settings),
-            build_token_rules(settings),
-            self._transport,
-            clock=clock,
-            on_event=emit,
-            on_unused=lambda tokens: revocations.later(tokens, None),
-            quirks=quirks_for(settings.oidc.provider),
+        self.relying_party = build_relying_party(
+            settings, self._transport, clock, emit, lambda tokens: revocations.later(tokens, None)
         )
         self._background = Background(emit)
         self.feed = ChangeFeed(store, emit)
@@ -210,14 +204,7 @@ class Bff:
         self._front = front
         self._limits = limits
         self._dev_server = dev_server
-        self.health = Health(
-            ping_store=store.ping,
-            pushes_arrive=lambda: self.feed.trusted,
-            issuer_ready=lambda: self.relying_party.ready,
-            issuer_error=lambda: self.relying_party.last_error,
-            is_draining=lambda: self._draining,
-            version=__version__,
-        )
+        self.health = build_health(store, self.feed, self.relying_party, lambda: self._draining, __version__)
 
     # ── as an application ───────────────────────────────────────────────────────────────────────────────
 
@@ -231,13 +218,10 @@ class Bff:
         shared = settings.server.management_listen == "same"
         handlers = [self._endpoints.router(), *([build_health_router(self.health)] if shared else [])]
         handlers += self._administration.public()
+        prefixes = (settings.server.prefix, *(("/health",) if shared else ()), *self._administration.prefixes)
         return FrontDoor(
             control=self._litestar(handlers, [self.lifespan, *beside]),  # type: ignore[arg-type]
-            control_prefixes=(
-                settings.server.prefix,
-                *(("/health",) if shared else ()),
-                *self._administration.prefixes,
-            ),
+            control_prefixes=prefixes,
             routes=self.routes,
             api=self.api,
             sockets=self._sockets,
