@@ -77,7 +77,7 @@ def bounds(content: mmap.mmap, query: AuditQuery) -> tuple[int, int]:
     start, end = 0, content.rfind(b"\n") + 1
     before, since, until = query.before, query.since, query.until
     if before is not None:
-        end = _halve(content, start, end, lambda place: place[0] >= before)
+        end = _halve(content, start, end, lambda place: place[0] >= before, late=True)
     if since is not None:
         start = _halve(content, start, end, lambda place: place[1] >= since - SLACK)
     if until is not None:
@@ -118,12 +118,14 @@ def _candidates(block: bytes, query: AuditQuery) -> Iterator[bytes]:
         end = begin
 
 
-def _halve(content: mmap.mmap, start: int, end: int, is_behind: Callable[[Place], bool]) -> int:
-    """Return the offset of the first line that `is_behind`, as far as lines are in order."""
+def _halve(
+    content: mmap.mmap, start: int, end: int, is_behind: Callable[[Place], bool], *, late: bool = False
+) -> int:
+    """Return the offset of the first line that `is_behind`; without `late`, late lines are not asked."""
     low, high = start, end
     while low < high:
         middle = _line_start(content, (low + high) // 2, low)
-        at, place = _place_from(content, middle, high)
+        at, place = _place_from(content, middle, high, late=late)
         if place is None or is_behind(place):
             high = middle
         else:
@@ -131,13 +133,13 @@ def _halve(content: mmap.mmap, start: int, end: int, is_behind: Callable[[Place]
     return low
 
 
-def _place_from(content: mmap.mmap, at: int, end: int) -> tuple[int, Place | None]:
-    """Read the first line from here that is one of ours, and in order."""
+def _place_from(content: mmap.mmap, at: int, end: int, *, late: bool) -> tuple[int, Place | None]:
+    """Read the first line from here that is one of ours, and in order or `late`."""
     while at < end:
         found = _BEGIN.match(content, at)
         line_end = content.find(b"\n", at, end)
         line_end = end if line_end < 0 else line_end
-        if found is not None and content.find(_LATE, at, line_end) < 0:
+        if found is not None and (late or content.find(_LATE, at, line_end) < 0):
             return at, (int(found[1]), float(found[2]))
         at = line_end + 1
     return at, None
