@@ -1,6 +1,7 @@
 """A route's addresses at work: each with its pool and its health, and which one carries the next call."""
 
 from collections.abc import Callable, Collection, Sequence
+from urllib.parse import urlsplit
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
@@ -14,11 +15,12 @@ from bff.proxy.service import Address
 class Backend:
     """One address of one route."""
 
-    __slots__ = ("address", "health", "pool", "url")
+    __slots__ = ("address", "health", "origin", "pool", "url")
 
     def __init__(self, address: Address, url: str, pool: Pool, health: AddressHealth) -> None:
         self.address = address
         self.url = url
+        self.origin = url.removesuffix(urlsplit(url).path)
         self.pool = pool
         self.health = health
 

@@ -33,6 +33,10 @@ class Line(Protocol):
         """Break off a call that `send` was cancelled in; the line is of no use after that."""
         ...
 
+    async def close(self) -> None:
+        """Let go of its connection."""
+        ...
+
 
 BuildLine = Callable[[bool], Line]  # for uploads?
 
@@ -103,6 +107,14 @@ class Pool:
         """Break its call off, and never use it again."""
         line.cut()
         self._release()
+
+    async def close(self) -> None:
+        """Let go of all lines that nobody uses."""
+        idle = [*self._usual, *self._uploads]
+        self._usual.clear()
+        self._uploads.clear()
+        for line in idle:
+            await line.close()
 
     def _pick(self, *, upload: bool) -> Line:
         free = self._uploads if upload else self._usual

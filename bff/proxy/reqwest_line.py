@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError, ConnectTimeoutError, RequestError, RequestTimeoutError
+from pyreqwest.exceptions import RequestError, RequestTimeoutError
 from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
@@ -26,6 +26,7 @@ from bff.proxy.upstream import Body, ConnectTimeout, Headers
 
 _IDLE = timedelta(seconds=30)
 _LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
+_CONNECTING = "client error (Connect)"  # one of an error's causes, before anything was sent
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -59,6 +60,10 @@ class ReqwestLine:
         if self._number is not None:
             self._cutter.cut(self._number)
             self._number = None
+
+    async def close(self) -> None:
+        """See `Line.close`."""
+        await self._client.close()
 
     def __del__(self) -> None:
         if self._number is not None:  # its only connection goes with it
@@ -145,7 +150,7 @@ def _build_client(route: Route, address: Address, patience: float, number: int |
         builder = builder.http2_prior_knowledge()
     try:
         return builder.build()
-    except BuilderError as error:
+    except ValueError as error:  # BuilderError is one
         raise ValueError(f"{route.path}: its TLS settings cannot be used") from error
 
 
@@ -155,7 +160,7 @@ def _with_tls(builder: ClientBuilder, tls: Tls, host: str, port: int) -> ClientB
             builder = builder.add_root_certificate_pem(tls.authorities.encode())
         if tls.identity is not None:
             builder = builder.identity_pem(tls.identity.encode())
-    except BuilderError as error:
+    except ValueError as error:  # BuilderError is one
         raise ValueError("a certificate or key for an upstream cannot be used") from error
     if tls.server_name is not None:  # see `url_of`: the name stands in the URL, and leads to the address
         builder = builder.resolve(tls.server_name, str(ip_address(host)), port)
@@ -184,8 +189,8 @@ def _read_headers(response: Response) -> list[tuple[bytes, bytes]]:
 
 
 def _translate(error: RequestError) -> UpstreamUnreachable | UpstreamTimeout:
-    if isinstance(error, ConnectTimeoutError):
-        return ConnectTimeout()
-    if isinstance(error, RequestTimeoutError):
-        return UpstreamTimeout()
-    return UpstreamUnreachable()
+    if not isinstance(error, RequestTimeoutError):
+        return UpstreamUnreachable()
+    # The class is the same whatever was waited for; the causes tell it.
+    causes = error.details["causes"] or ()
+    return ConnectTimeout() if any(cause["message"] == _CONNECTING for cause in causes) else UpstreamTimeout()

@@ -4,6 +4,7 @@ A call is repeated once at most, only while nothing of an answer has come, and o
 errors do not tell whether the upstream has read the request (RFC 9110 §9.2.2).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
@@ -11,12 +12,14 @@ from time import monotonic
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.proxy.backends import Backend, Backends
+from bff.proxy.checks import Checks
 from bff.proxy.hang_up import Cutter
 from bff.proxy.health import AddressHealth
 from bff.proxy.lines import Line, LineAnswer, Pool
 from bff.proxy.reqwest_line import line_builder, url_of
 from bff.proxy.routes import Route
 from bff.proxy.service import Address
+from bff.proxy.socket_line import socket_line_builder
 from bff.proxy.timed import Deadline, TimedAnswer, Times
 from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse
 
@@ -34,6 +37,12 @@ class Upstreams:
         self._clock = clock
         self._cutter = Cutter()
         self._carriers = {route.path: self._build(route) for route in routes}
+        self._checks = [
+            Checks(route, self._carriers[route.path].backends)
+            for route in routes
+            if route.service.health.path is not None and len(route.addresses) > 1
+        ]
+        self._running: list[asyncio.Task[None]] = []
 
     def open(
         self, route: Route, method: str, target: str, headers: Headers, body: Body
@@ -43,10 +52,18 @@ class Upstreams:
 
     def start(self) -> None:
         """See `Upstream.start`."""
+        loop = asyncio.get_running_loop()
+        self._running += [loop.create_task(checks.run(), name="check-upstreams") for checks in self._checks]
 
     async def close(self) -> None:
         """See `Upstream.close`."""
-        self._carriers.clear()  # lines have nothing but their connections, which go with them
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+        for carrier in self._carriers.values():
+            for backend in carrier.backends.each:
+                await backend.pool.close()
 
     def _build(self, route: Route) -> "_Carrier":
         each = [self._build_backend(route, address) for address in route.addresses]
@@ -54,7 +71,10 @@ class Upstreams:
 
     def _build_backend(self, route: Route, address: Address) -> Backend:
         service = route.service
-        pool = Pool(line_builder(route, address, self._cutter), service.max_connections, service.pool_timeout)
+        build = (
+            socket_line_builder(route, address) if address.socket else line_builder(route, address, self._cutter)
+        )
+        pool = Pool(build, service.max_connections, service.pool_timeout)
         return Backend(address, url_of(address, service.tls), pool, AddressHealth(service.health))
 
 

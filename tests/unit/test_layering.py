@@ -36,6 +36,7 @@ MAY_IMPORT = {
 MAY_USE = {
     "httpx": ["bff/oidc/transport.py"],
     "pyreqwest": ["bff/proxy/reqwest_line.py"],
+    "httpcore": ["bff/proxy/socket_line.py"],
     "redis": ["bff/session/stores/redis*.py"],
     "aiosqlite": ["bff/session/stores/sqlite*.py"],
     "jwt": ["bff/oidc/jose.py"],

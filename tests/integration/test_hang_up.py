@@ -8,6 +8,7 @@ import pytest
 from bff.proxy import hang_up
 from bff.proxy.hang_up import Cutter, Numbers, shut_down
 
+pytestmark = pytest.mark.integration
 NUMBER = 29_000  # of no connection of the product
 
 
@@ -60,7 +61,7 @@ async def test_cutter_goes_on_looking_for_a_while(pair, monkeypatch):
     assert b"" == await asyncio.wait_for(asyncio.get_running_loop().sock_recv(theirs, 1), 5)
     assert taken.take() is None
     async with asyncio.timeout(5):
-        while taken.take() is None:
+        while taken.take() is None:  # noqa: ASYNC110 -- nobody tells of it
             await asyncio.sleep(0.005)
 
 
