@@ -29,7 +29,7 @@ HEADER = (
     "decided_by",
     "note",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some locales take the wide ones as well
 
 
 def build_header() -> str:
@@ -78,9 +78,9 @@ def moment(at: float) -> str:
 
 
 def defuse(cell: str) -> str:
-    """Return a cell that no spreadsheet calculates, spaces before a formula notwithstanding."""
+    """Return a cell that no spreadsheet calculates, whatever blanks are before the formula."""
     text = cell.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return f"'{text}" if text.lstrip(" \N{NO-BREAK SPACE}").startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(("\t", "\r", "\n")) else text
 
 
 def _line(cells: Sequence[str]) -> str:
