@@ -90,7 +90,7 @@ export function TimePlot({ title, kind, lines, bucket, tells }: Props) {
                 </text>
               </g>
             ))}
-            {timeTicks(first, first + count * bucket, Math.max(2, Math.floor(inner.width / 90))).map(({ at: time, label }) => (
+            {timeTicks(first, first + count * bucket, Math.max(2, Math.floor(inner.width / 70))).map(({ at: time, label }) => (
               <text key={time} className="tick" x={clamp(x(time), ROOM.left + 14, width - 18)} y={HEIGHT - 6} textAnchor="middle">
                 {label}
               </text>

@@ -56,7 +56,12 @@ export function ReviewView() {
           )}
         </p>
         <p className="faint">
-          Last recorded <When at={due.value?.last_at} none="never" />, next due <When at={due.value?.due_at} none="whenever you wish" />
+          {due.value && (
+            <>
+              {due.value.last_at === null ? "None recorded yet" : <>Last recorded <When at={due.value.last_at} /></>},{" "}
+              {due.value.due_at === null ? "and no interval is set" : <>next due <When at={due.value.due_at} /></>}
+            </>
+          )}
         </p>
       </Panel>
       <Panel>
