@@ -21,6 +21,42 @@ async def test_sessions_past_their_end_are_removed_by_the_worker_s_own_clock(mon
         await eventually(lambda: 0 == len(world.store.inner._sessions.rows))
 
 
+async def test_no_backlog_of_sessions_past_their_end_builds_up(monkeypatch):
+    """One look removes as many as there are, not only as many as one call of the store removes."""
+    asked = []
+
+    class Full:
+        left = 2500
+
+        async def purge(self, now):
+            asked.append(now)
+            removed = min(self.left, 1000)
+            self.left -= removed
+            return removed
+
+    monkeypatch.setattr(purging, "_EVERY", 0.001)
+    store = Full()
+    task = asyncio.create_task(purging.purge_for_ever(store, lambda: 5.0, lambda *_: None))
+    await eventually(lambda: asked)
+    task.cancel()
+
+    assert 0 == store.left
+
+
+async def test_what_a_worker_counted_is_written_when_it_stops(world):
+    """The overview loses nothing by a restart: logins and calls of the last seconds are in the store's tally."""
+    browser = world.browser()
+    await browser.log_in()
+    await browser.get("/api/x")
+    bff = world.bffs.pop()
+    await bff.stop()
+
+    now = world.clock()
+    written = await world.store.tally.read(60, now - 3600, now)
+    totals = {slot.name: number for slot, number in written.items()}
+    assert (1, 1) == (totals["logins"], totals["calls"])
+
+
 async def test_worker_that_stops_leaves_nothing_running(world):
     """Tasks, waiters, connections: all of it ends with the worker, whatever it was doing."""
     browser = world.browser()
@@ -32,7 +68,7 @@ async def test_worker_that_stops_leaves_nothing_running(world):
     await settle()
 
     names = {task.get_name() for task in asyncio.all_tasks()}
-    assert set() == names & {"change-feed", "purge-sessions", "audit-log", "renew", "revoke-tokens"}
+    assert set() == names & {"change-feed", "purge-sessions", "audit-log", "renew", "revoke-tokens", "statistics"}
     assert 1 == world.upstream.closed
 
 
