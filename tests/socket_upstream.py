@@ -39,7 +39,7 @@ class Opened:
 
 
 class SocketUpstream:
-    """The server; `url` is its http address. It pings more often than anybody would: what is between must answer."""
+    """The server; `url` is its http address. It pings more often than anybody would."""
 
     def __init__(self, ping_interval: float = 0.2) -> None:
         self._ping_interval = ping_interval

@@ -609,3 +609,30 @@ async def test_issuer_that_is_unwell_at_the_start_is_learnt_later():
         await browser.log_in()
 
         assert 200 == (await browser.get("/api/x")).status
+
+
+async def test_plugin_decides_on_sockets_too(world):
+    """A route without them, and another site's page, are refused in a way that every server can tell."""
+    api = (ApiSettings("/api", "http://upstream.test"), ApiSettings("/ws", "http://upstream.test", websocket=True))
+    settings = replace(make_settings(), api=api)
+    plugin = BFFPlugin(settings, Parts(store=world.store, upstream=world.upstream, emit=lambda *_: None))
+    app = Litestar(plugins=[plugin], openapi_config=None, logging_config=None)
+
+    async def receive():
+        return {"type": "websocket.connect"}
+
+    for path, status in (("/api/x", 404), ("/ws/x", 403)):
+        sent = []
+
+        async def send(message, sent=sent):
+            sent.append(message)
+
+        scope = {
+            "type": "websocket", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "wss", "path": path,
+            "raw_path": path.encode(), "query_string": b"", "root_path": "", "client": None, "server": None,
+            "headers": [(b"host", b"app.test"), (b"origin", b"https://evil.test")], "subprotocols": [],
+            "extensions": {"websocket.http.response": {}},
+        }  # fmt: skip
+        await app(scope, receive, send)
+
+        assert status == sent[0]["status"]

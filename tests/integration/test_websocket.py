@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from tests.product import Bff, Browser
 from tests.socket_upstream import SocketUpstream
 from tests.sockets import closed, refusal, socket_of
-from tests.world import World, eventually
+from tests.world import NegIssuer, World, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -364,3 +364,32 @@ async def test_logout_closes_the_sockets_of_every_worker_within_a_second(
             )
             assert 0 == await revoking.wait()
             assert [(4401, "session_expired")] * 8 == await asyncio.gather(*(closed(each) for each in his))
+
+
+async def test_role_taken_away_closes_the_socket_that_it_opened(
+    world: World, neg: NegIssuer, upstream: SocketUpstream
+) -> None:
+    """4403, at the renewal that a message of the page begins."""
+    upstream.reset()
+    neg.op.access_token_lifetime = 6
+    neg.op.id_token["roles"] = ["live"]
+    route = f'path = "/live"\nupstream = "{upstream.url}"\nwebsocket = true\nallow = [{{ roles = ["live"] }}]'
+    session = 'renew_ahead = "7s"'
+    with world.build(neg, port=world.port(), apis=f"[[api]]\n{route}\n", session=session) as bff:
+        async with Browser(bff) as browser:
+            await browser.log_in()
+            async with socket_of(browser, "/live/echo") as socket:
+                await socket.send("mine")
+                assert "mine" == await socket.recv()
+                neg.op.id_token["roles"] = []
+
+                async def talk() -> None:
+                    while True:
+                        await socket.send("still mine")
+                        await asyncio.sleep(0.2)
+
+                talking = asyncio.create_task(talk())
+                assert (4403, "access_denied") == await closed(socket, within=10)
+                talking.cancel()
+                await asyncio.wait([talking])
+            assert (403, "access_denied") == await refusal(browser, "/live/echo")

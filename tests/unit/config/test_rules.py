@@ -196,6 +196,14 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             "directory for built files, upstream for a development server",
             id="a spa from one place",
         ),
+        pytest.param(
+            VALID + 'websocket = true\nwebsocket_max_message = "17MiB"\n',
+            12,
+            "api.0.websocket_max_message",
+            "is more than the server takes",
+            "send more in several messages",
+            id="messages of sockets",
+        ),
     ],
 )
 def test_broken_rules(disk, text, where, key, message, hint):

@@ -1,0 +1,116 @@
+"""Long answers of real sockets: cut with their session, and no burden to a shutdown."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.product import Bff, Browser
+from tests.scripted_upstream import Exchange, RawUpstream, Script, read_chunk, read_head, serve_upstream
+from tests.world import World
+
+pytestmark = pytest.mark.integration
+
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+ROUTE = '[[api]]\npath = "/api"\nupstream = "{url}"\n'
+SOON = 5.0
+
+
+@asynccontextmanager
+async def streaming(world: World, script: Script) -> AsyncIterator[tuple[Bff, RawUpstream]]:
+    async with serve_upstream(script) as upstream:
+        build = world.build
+        bff = await asyncio.to_thread(build, world.issuer, port=world.port(), apis=ROUTE.format(url=upstream.url))
+        async with bff:
+            yield bff, upstream
+
+
+async def ask(browser: Browser) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Ask for the stream on a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", browser.bff.port)
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    head = f"Host: localhost:{browser.bff.port}\r\nX-CSRF: 1\r\nCookie: {cookies}\r\n\r\n"
+    writer.write(b"GET /api/x HTTP/1.1\r\n" + head.encode())
+    return reader, writer
+
+
+async def endless(exchange: Exchange) -> None:
+    """One event, and then nothing."""
+    await exchange.send(EVENTS + b"9\r\ndata: 1\n\n\r\n")
+    await exchange.hung_up()
+
+
+async def silent(exchange: Exchange) -> None:
+    """A head of events, and then nothing."""
+    await exchange.send(EVENTS)
+    await exchange.hung_up()
+
+
+async def slow_download(exchange: Exchange) -> None:
+    """Two seconds for ten pieces of a known length."""
+    await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    for _ in range(10):
+        await exchange.send(b"x" * 100_000)
+        await asyncio.sleep(0.2)
+
+
+async def test_logout_cuts_an_open_stream_within_a_second(world: World) -> None:
+    """The connection ends in the middle of the body (RFC 9112 §8), and the upstream's with it."""
+    async with streaming(world, endless) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser)
+        assert 200 == (await read_head(reader))[0]
+        assert b"data: 1\n\n" == await read_chunk(reader)
+        begun = time.monotonic()
+        assert 200 == (await browser.post("/bff/logout")).status_code
+        async with asyncio.timeout(SOON):
+            rest = await reader.read()
+
+        assert b"" == rest, "no last chunk"
+        assert 1.0 > time.monotonic() - begun
+        writer.close()
+
+
+async def test_page_hears_at_once_that_its_stream_is_open(world: World) -> None:
+    """EventSource's `open` does not wait for the first event."""
+    async with streaming(world, silent) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser)
+        async with asyncio.timeout(SOON):
+            assert 200 == (await read_head(reader))[0]
+        writer.close()
+
+
+async def test_open_stream_of_events_holds_no_shutdown_up(world: World) -> None:
+    """It is cut a second after the signal; `shutdown_timeout` is five."""
+    async with streaming(world, endless) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser)
+        await read_head(reader)
+        begun = time.monotonic()
+        bff.process.signal(signal.SIGTERM)
+        async with asyncio.timeout(SOON):
+            rest = await reader.read()
+        await asyncio.to_thread(bff.process.wait_for_exit)
+
+        assert b"0\r\n\r\n" != rest[-5:]
+        assert 4.0 > time.monotonic() - begun
+        writer.close()
+
+
+async def test_download_in_flight_ends_before_the_server_does(world: World) -> None:
+    """Every byte of it."""
+    async with streaming(world, slow_download) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser)
+        await read_head(reader)
+        bff.process.signal(signal.SIGTERM)
+        async with asyncio.timeout(2 * SOON):
+            body = await reader.readexactly(1_000_000)
+
+        assert b"x" * 1_000_000 == body
+        writer.close()
+        await asyncio.to_thread(bff.process.wait_for_exit)
