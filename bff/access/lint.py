@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from urllib.parse import urlsplit
 
 from bff.access.findings import AccessFinding, Level
-from bff.access.request_lint import cross_origin_findings
+from bff.access.request_lint import cross_origin_findings, limit_findings
 from bff.config.access_rules import roles_named
 from bff.config.findings import Finding
 from bff.config.implied import closure
@@ -292,6 +292,7 @@ RULES: tuple[Lint, ...] = (
     _network,
     _routes,
     cross_origin_findings,
+    limit_findings,
     _reach,
     _roles,
 )

@@ -1,4 +1,4 @@
-"""What other origins may do, and how much anybody may ask, held to good practice. Pure, as `bff.access.lint` is."""
+"""What other origins may do, and how often anybody may ask, held to good practice. Pure, as its neighbour is."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -29,6 +29,19 @@ def cross_origin_findings(settings: Settings) -> Iterator[AccessFinding]:
                 )
         if route.cors.credentials:
             yield from _with_session(at, route, route.cors)
+
+
+def limit_findings(settings: Settings) -> Iterator[AccessFinding]:
+    """Whoever may try logins without end may also guess, or keep the provider busy in our name."""
+    if settings.limits.logins_per_address is None:
+        yield AccessFinding(
+            Level.INFO,
+            "logins_not_limited",
+            "limits.logins_per_address",
+            "an address may begin and end as many logins as it likes",
+            "OWASP ASVS 6.3.1, 2.4.1",
+            'set it to what one household or office needs, such as "60/1m", unless something in front does so',
+        )
 
 
 def _with_session(at: str, route: ApiSettings, cors: CorsSettings) -> Iterator[AccessFinding]:

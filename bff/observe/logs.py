@@ -22,6 +22,8 @@ _LOUD = {
     "tokens.revocation_failed": logging.WARNING,
     "background.failed": logging.WARNING,
     "background.crashed": logging.ERROR,
+    "limits.reached": logging.WARNING,
+    "limits.storage_unavailable": logging.WARNING,
     "audit.lost": logging.ERROR,
     "audit.failing": logging.ERROR,
     "audit.purge_failed": logging.WARNING,

@@ -1,4 +1,4 @@
-"""In a real browser: pages of origins that a route names, and pages with script of their own under a strict policy."""
+"""In a real browser: pages of origins that a route names, and pages with parts of their own under the policy."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

@@ -67,6 +67,7 @@ def rules(tmp_path, **parts):
         ({}, "audience_not_checked", "warning", "tokens.access_token_audience"),
         ({"tokens": 'access_token_audience = ["a"]'}, "type_not_demanded", "info", "tokens.access_token_type"),
         ({}, "algorithm_weak", "info", "tokens.algorithms"),
+        ({}, "logins_not_limited", "info", "limits.logins_per_address"),
         (
             {"session": 'absolute_timeout = "48h"', "tokens": 'max_session_lifetime = "48h"'},
             "session_lifetime",
@@ -134,6 +135,7 @@ def test_a_configuration_can_be_without_findings(tmp_path):
     found = rules(
         tmp_path,
         oidc='client_auth = "private_key_jwt"\nprivate_key = { file = "key.pem" }',
+        server='[limits]\nlogins_per_address = "60/1m"',
         tokens='access_token_audience = ["a"]\naccess_token_type = "at+jwt"\nalgorithms = ["ES256"]\n'
         'max_refresh_token_lifetime = "12h"',
         roles='implies = { admin = ["reader"], boss = ["admin"] }\nrename = { x = "boss" }',

@@ -34,8 +34,8 @@ cors = { origins = ["https://admin.example.com"], credentials = true, max_age = 
 
 OWN_UP = (
     "Authorization", "Cookie", "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "TE",
-    "Trailer", "Upgrade", "Expect", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-User", "Via",
-    "X-Request-Id", "X-CSRF", "DPoP", "traceparent", "Sec-WebSocket-Key",
+    "Trailer", "Upgrade", "Expect", "Proxy-Authorization", "Forwarded", "X-Forwarded-For", "X-Forwarded-User",
+    "Via", "X-Request-Id", "X-CSRF", "DPoP", "traceparent", "Sec-WebSocket-Key",
 )  # fmt: skip
 OWN_DOWN = (
     "Set-Cookie",
@@ -116,3 +116,27 @@ def test_value_of_a_header_is_never_quoted(disk):
     found = disk.complaints(VALID + 'request_headers = { set = { "X-Api-Key" = "s3cret{" } }\n')
 
     assert not any("s3cret" in str(entry) for entry in found)
+
+
+LISTENS = '[server]\nlisten = "unix:/run/bff.sock"\n'
+
+
+@pytest.mark.parametrize(
+    ("tables", "keys"),
+    [
+        (
+            LISTENS + '[limits]\nper_address = "1/1s"\nlogins_per_address = "1/1s"',
+            ["per_address", "logins_per_address"],
+        ),
+        (LISTENS + '[limits]\nper_session = "1/1s"', []),
+        (LISTENS + 'trusted_proxies = ["10.0.0.1"]\n[limits]\nper_address = "1/1s"', []),
+        ('[limits]\nper_address = "1/1s"', []),
+        ('[spa]\nupstream = "http://127.0.0.1:5173"\nnonce_placeholder = "N"', ["nonce_placeholder"]),
+        ('[spa]\ndirectory = "dist"\nnonce_placeholder = "N"', []),
+    ],
+)
+def test_keys_without_effect_are_warned_of(disk, tables, keys):
+    """A limit by address where nobody has one, and headers of pages that another server sends."""
+    warned = [key for severity, _, key, *_ in disk.complaints(f"{VALID}{tables}\n") if severity == "warning"]
+
+    assert keys == [key.rpartition(".")[2] for key in warned]

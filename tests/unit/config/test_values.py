@@ -91,6 +91,27 @@ def test_refused_sizes(value, message, hint):
     assert (message, hint) == refusal(values.read_size, value)
 
 
+@pytest.mark.parametrize(
+    ("value", "rate"),
+    [("100/10s", (100, 10)), ("20/1m", (20, 60)), ("1/24h", (1, 86400)), (" 5 / 1.5m ", (5, 90))],
+)
+def test_rates(value, rate):
+    """So many in whole seconds."""
+    assert rate == values.read_rate(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [100, True, "", "100", "100/", "/10s", "0/1s", "x/1s", "-1/1s", "1.5/1s", "1/10", "1/0s", "1/500ms", "1/2d"],
+)
+def test_refused_rates(value):
+    """With what would be one."""
+    with pytest.raises(values.BadValue) as caught:
+        values.read_rate(value)
+
+    assert caught.value.expected
+
+
 def test_counts():
     """A count is a whole number from 1; true is none."""
     assert 4 == values.read_count(4)
