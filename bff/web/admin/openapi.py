@@ -58,10 +58,12 @@ def build_document(
     del document["paths"][base + _SAMPLE]
     document["components"]["securitySchemes"] = {name: _SCHEMES[name] for name in schemes}
     document["security"] = [{name: []} for name in schemes]
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
             responses = operation["responses"]
             responses.pop("400", None)
+            if path.endswith(".csv"):  # streamed, so that no annotation says what it is
+                responses["200"]["content"] = {"text/csv": {"schema": {"type": "string"}}}
             for status, description in _ERRORS.items():
                 responses[status] = {"description": description, "content": _PROBLEM}
     return document

@@ -56,6 +56,7 @@ def overview_handlers(
 
     @get("/overview")
     async def overview(operator: Operator, window: Window = 86_400) -> Overview:  # noqa: ARG001 -- it needs one
+        """Show what happened over time: sessions, logins, renewals, denials and how long tokens live."""
         if window not in WINDOWS:
             raise InvalidRequest(f"window: {', '.join(map(str, WINDOWS))} (seconds) are possible.")
         seen = await statistics.picture(window)
