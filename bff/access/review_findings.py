@@ -64,7 +64,7 @@ def findings_of(
     held = direct_roles(subject.origins)
     if subject.seen.last_use_at:
         by_path = {route.path: route for route in routes}
-        uses = [parse_use(key) for key in subject.seen.uses]
+        uses = [parse_use(key) for key, at in subject.seen.uses.items() if now - at <= thresholds.unused]
         found += [
             f"role_never_needed:{role}"
             for role in held
@@ -98,7 +98,9 @@ def _needs(use: Use, route: ReviewedRoute | None, without: Holder) -> bool:
     if route.policy.function is not None:
         return True  # what it asks for cannot be known
     rule = _rule_of(use, route)
-    if rule is None or fits(rule, without):
+    if rule is None:
+        return True  # it has been written anew since
+    if fits(rule, without):
         return False
     return not any(is_covered(rule, other, without) for other in open_rules(route.policy, use.method, without))
 
