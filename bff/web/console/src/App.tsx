@@ -13,7 +13,7 @@ export function App() {
     const watched: typeof fetch = async (input, init) => {
       const response = await fetch(input, init);
       // Whoever was let in and is no more, or may no more, is told at once, whichever call found it out.
-      if (response.status === 401) void look();
+      if (response.status === 401 || response.status === 403) void look();
       return response;
     };
     return createApi({ base: apiBase(location.pathname), token: () => token.current, fetch: watched });

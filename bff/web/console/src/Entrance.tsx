@@ -112,7 +112,7 @@ export function TokenForm({ onToken }: { onToken: (token: string) => void }) {
         type="password"
         value={token}
         onChange={(event) => setToken(event.target.value)}
-        autoComplete="off"
+        autoComplete="one-time-code" // what no password store offers to keep
         autoFocus
         spellCheck={false}
       />

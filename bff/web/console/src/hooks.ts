@@ -37,10 +37,10 @@ export interface Loaded<T> {
 
 /**
  * Asks again whenever `key` changes, and every `every` seconds while the page is looked at. A late answer to an old
- * question is dropped; trouble keeps what is shown.
+ * question is dropped; trouble keeps what is shown, unless it was the answer to another question.
  */
 export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T>, every = 0): Loaded<T> {
-  const [state, setState] = useState<{ value: T | null; error: unknown; loading: boolean; at: number }>({ value: null, error: null, loading: true, at: 0 });
+  const [state, setState] = useState<{ value: T | null; of: string; error: unknown; loading: boolean; at: number }>({ value: null, of: key, error: null, loading: true, at: 0 });
   const [round, setRound] = useState(0);
   const latest = useRef(load);
   latest.current = load;
@@ -49,8 +49,9 @@ export function useLoad<T>(key: string, load: (signal: AbortSignal) => Promise<T
     const abort = new AbortController();
     setState((before) => ({ ...before, loading: true }));
     latest.current(abort.signal).then(
-      (value) => !abort.signal.aborted && setState({ value, error: null, loading: false, at: Date.now() / 1000 }),
-      (error: unknown) => !abort.signal.aborted && setState((before) => ({ ...before, error, loading: false })),
+      (value) => !abort.signal.aborted && setState({ value, of: key, error: null, loading: false, at: Date.now() / 1000 }),
+      (error: unknown) =>
+        !abort.signal.aborted && setState((before) => ({ ...before, value: before.of === key ? before.value : null, of: key, error, loading: false })),
     );
     return () => abort.abort();
   }, [key, round]);

@@ -55,13 +55,36 @@ describe("a call", () => {
   test("for a list asks for one page, leaves out what is empty, and finds the next by the server's cursor", async () => {
     const { api, sent } = open();
 
-    const first = await api.audit({ q: "", event: "access.denied", limit: 10 });
-    const second = await api.audit({ event: "access.denied", limit: 10, after: first.next });
+    const first = await api.audit({ q: "", event: "access.denied", limit: 30 });
+    const second = await api.audit({ event: "access.denied", limit: 30, after: first.next });
 
-    expect(sent.map(({ url }) => url)).toEqual(["/bff/admin/audit?limit=10&event=access.denied", "/bff/admin/audit?limit=10&event=access.denied&after=10"]);
-    expect(first.items.length).toBe(10);
-    expect(second.items.length).toBe(10);
-    expect(second.items[0]!.time).toBeLessThan(first.items[9]!.time);
+    expect(sent.map(({ url }) => url)).toEqual(["/bff/admin/audit?limit=30&event=access.denied", "/bff/admin/audit?limit=30&event=access.denied&after=30"]);
+    expect([first.items.length, second.items.length, second.next]).toEqual([30, 3, null]);
+    expect(second.items[0]!.time).toBeLessThan(first.items[29]!.time);
+  });
+
+  test("for a list that is searched through goes on by itself until there is something to show", async () => {
+    const answers: Record<string, unknown> = { "": { items: [], next: "a" }, a: { items: [], next: "b" }, b: { items: [{ time: 1 }], next: null } };
+    const asked: string[] = [];
+    const fetch = (async (input: RequestInfo | URL) => {
+      const after = new URL(String(input), "http://localhost").searchParams.get("after") ?? "";
+      asked.push(after);
+      return Response.json(answers[after]);
+    }) as typeof globalThis.fetch;
+
+    const page = await createApi({ base: "/admin/", token: () => "", fetch }).audit({ q: "rare" });
+
+    expect(page).toEqual({ items: [{ time: 1 }], next: null });
+    expect(asked).toEqual(["", "a", "b"]);
+  });
+
+  test("for a list that never ends gives up in time, and keeps the way on", async () => {
+    let asked = 0;
+    const fetch = (async () => Response.json({ items: [], next: `c${++asked}` })) as typeof globalThis.fetch;
+
+    const page = await createApi({ base: "/admin/", token: () => "", fetch }).sessions({ role: "rare" });
+
+    expect([page.items, page.next, asked]).toEqual([[], "c20", 20]);
   });
 
   test("for one thing escapes its name", async () => {

@@ -3,13 +3,23 @@ import { type Door, exchange, type Query, send } from "./exchange";
 import type * as shapes from "./shapes";
 
 export const PAGE_SIZE = 50;
+/** A search through very much answers with few items, even none, and a cursor to go on from. */
+const ENOUGH = 20;
+const MOST_ROUNDS = 20;
 
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(door: Door) {
   const get = <T>(path: string, query: Query, signal?: AbortSignal) => exchange<T>(door, path, { query, signal });
-  const page = <T>(path: string, query: Query, signal?: AbortSignal) =>
-    get<shapes.Page<T>>(path, { limit: PAGE_SIZE, ...query }, signal);
+  const page = async <T>(path: string, query: Query, signal?: AbortSignal): Promise<shapes.Page<T>> => {
+    let { items, next } = await get<shapes.Page<T>>(path, { limit: PAGE_SIZE, ...query }, signal);
+    for (let round = 1; round < MOST_ROUNDS && next !== null && items.length < ENOUGH; round++) {
+      const more: shapes.Page<T> = await get(path, { limit: PAGE_SIZE, ...query, after: next }, signal);
+      items = [...items, ...more.items];
+      next = more.next;
+    }
+    return { items, next };
+  };
   const post = <T>(path: string, json: unknown) => exchange<T>(door, path, { method: "POST", json });
 
   return {

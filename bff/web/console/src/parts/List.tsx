@@ -23,9 +23,9 @@ export function List<T>({ loaded, place, noun, many, empty, children }: Props<T>
     <div className={loading ? "list list-loading" : "list"}>
       <Failure error={error} onRetry={reload} />
       {value === null && loading && <Skeleton />}
-      {value?.items.length === 0 && <p className="empty">{empty}</p>}
+      {value?.items.length === 0 && <p className="empty">{value.next === null ? empty : "None so far: there is much to look through. It goes on on the next page."}</p>}
       {value && value.items.length > 0 && children(value.items)}
-      {value && (value.items.length > 0 || after) && (
+      {value && (value.items.length > 0 || value.next !== null || after) && (
         <nav className="pages" aria-label="Pages">
           <p className="faint" role="status">
             {value.next === null && !after ? plural(value.items.length, noun, many) : `${plural(value.items.length, noun, many)} on this page`}

@@ -48,7 +48,7 @@ export function AuditView() {
           loaded={loaded}
           place={place}
           noun="line"
-          empty={loaded.value?.next ? "None so far. The search goes on on the next page." : "No line is like that."}
+          empty="No line is like that."
         >
           {(items) => (
             <ol className="lines" aria-label="Audit lines" aria-busy={loaded.loading}>
