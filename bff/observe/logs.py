@@ -29,6 +29,8 @@ _LOUD = {
     "audit.purge_failed": logging.WARNING,
     "request.crashed": logging.ERROR,
     "session.unreadable": logging.WARNING,
+    "upstream.ejected": logging.WARNING,
+    "renewal.forced": logging.WARNING,
 }
 
 

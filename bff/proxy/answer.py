@@ -1,8 +1,10 @@
 """Which headers of an upstream's answer reach the browser."""
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from bff.proxy.routes import Route
+from bff.proxy.service import url_of
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -89,12 +91,11 @@ def _cookie_may_pass(value: bytes, cookie_name: bytes) -> bool:
 
 def _rewrite_location(value: bytes, route: Route) -> bytes:
     """Turn a location at the upstream into one at our route; leave others alone."""
-    own, upstream = route.path.encode(), route.upstream.encode()
-    if value.startswith(b"/"):
-        base = upstream[upstream.index(b"://") + 3 :].partition(b"/")[2]
-        base = b"/" + base if base else b""
-    else:
-        base = upstream
-    rest = value[len(base) :]
-    inside = value.startswith(base) and rest[:1] in {b"", b"/", b"?", b"#"} and not rest.startswith(b"//")
-    return own + rest if inside else value
+    path = urlsplit(route.upstream).path.encode()  # that of all addresses
+    tls = route.service.tls
+    bases = [path] if value.startswith(b"/") else [url_of(address, tls).encode() for address in route.addresses]
+    for base in bases:
+        rest = value[len(base) :]
+        if value.startswith(base) and rest[:1] in {b"", b"/", b"?", b"#"} and not rest.startswith(b"//"):
+            return route.path.encode() + rest
+    return value

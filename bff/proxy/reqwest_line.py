@@ -27,7 +27,6 @@ from bff.proxy.upstream import Body, ConnectTimeout, Headers
 _IDLE = timedelta(seconds=30)
 _LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
 _CONNECTING = "client error (Connect)"  # one of an error's causes, before anything was sent
-_PORTS = {"http": 80, "https": 443}
 
 
 class ReqwestLine:
@@ -137,7 +136,7 @@ def _build_client(route: Route, address: Address, patience: float, number: int |
         builder = builder.tcp_user_timeout(timedelta(milliseconds=number))
     url = urlsplit(address.url)
     if url.scheme == "https":
-        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or _PORTS["https"])
+        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or 443)
     else:
         # No certificate is ever seen where there is no TLS and no redirect is followed, and the system's roots
         # would cost each client 3 ms and 120 KiB.
@@ -162,17 +161,11 @@ def _with_tls(builder: ClientBuilder, tls: Tls, host: str, port: int) -> ClientB
             builder = builder.identity_pem(tls.identity.encode())
     except ValueError as error:  # BuilderError is one
         raise ValueError("a certificate or key for an upstream cannot be used") from error
-    if tls.server_name is not None:  # see `url_of`: the name stands in the URL, and leads to the address
+    if (
+        tls.server_name is not None
+    ):  # see `bff.proxy.service.url_of`: the name stands in the URL, and leads to the address
         builder = builder.resolve(tls.server_name, str(ip_address(host)), port)
     return builder
-
-
-def url_of(address: Address, tls: Tls) -> str:
-    """Return the URL that an address is called by: with the name that its certificate must have."""
-    url = urlsplit(address.url)
-    if tls.server_name is None or url.scheme != "https":
-        return address.url
-    return url._replace(netloc=f"{tls.server_name}:{url.port or _PORTS['https']}").geturl()
 
 
 def _read_headers(response: Response) -> list[tuple[bytes, bytes]]:

@@ -62,3 +62,11 @@ def _build_address(upstream: str) -> Address:
         return Address(upstream.rstrip("/"))
     socket, _, base = upstream.removeprefix("unix:").partition(":")
     return Address("http://localhost" + base.rstrip("/"), socket)
+
+
+def url_of(address: Address, tls: Tls) -> str:
+    """Return the URL that an address is called by: with the name that its certificate must have."""
+    url = urlsplit(address.url)
+    if tls.server_name is None or url.scheme != "https":
+        return address.url
+    return url._replace(netloc=f"{tls.server_name}:{url.port or _PORTS['https']}").geturl()

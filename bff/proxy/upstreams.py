@@ -16,9 +16,9 @@ from bff.proxy.checks import Checks
 from bff.proxy.hang_up import Cutter
 from bff.proxy.health import AddressHealth
 from bff.proxy.lines import Line, LineAnswer, Pool
-from bff.proxy.reqwest_line import line_builder, url_of
+from bff.proxy.reqwest_line import line_builder
 from bff.proxy.routes import Route
-from bff.proxy.service import Address
+from bff.proxy.service import Address, url_of
 from bff.proxy.socket_line import socket_line_builder
 from bff.proxy.timed import Deadline, TimedAnswer, Times
 from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse

@@ -3,6 +3,7 @@
 import pytest
 
 from bff.proxy.answer import build_answer_headers
+from bff.proxy.service import Service, Tls, build_addresses
 from tests.values import make_route
 
 OURS = [
@@ -105,6 +106,20 @@ def test_upstream_never_sets_our_cookie(value, passes):
 def test_locations_at_the_upstream_become_ours(name, location, seen):
     """A redirect within the API stays within the route; any other one is passed on, and never followed by us."""
     assert [(name, seen), *OURS, NO_STORE] == build([(name, location)])
+
+
+def test_locations_at_any_of_several_upstreams_become_ours():
+    """No address of the inside reaches the browser, whichever of them answered; a socket is localhost to itself."""
+    addresses = build_addresses(["http://10.0.0.1:81/v1", "https://10.0.0.2/v1", "unix:/run/a.sock:/v1"])
+    route = {"upstreams": addresses, "service": Service(tls=Tls(server_name="api.internal"))}
+
+    for location in (
+        b"http://10.0.0.1:81/v1/x",
+        b"https://api.internal:443/v1/x",
+        b"http://localhost/v1/x",
+        b"/v1/x",
+    ):
+        assert (b"location", b"/api/x") in build([(b"location", location)], **route)
 
 
 def test_locations_of_an_upstream_without_a_path():
