@@ -161,9 +161,7 @@ def _with_tls(builder: ClientBuilder, tls: Tls, host: str, port: int) -> ClientB
             builder = builder.identity_pem(tls.identity.encode())
     except ValueError as error:  # BuilderError is one
         raise ValueError("a certificate or key for an upstream cannot be used") from error
-    if (
-        tls.server_name is not None
-    ):  # see `bff.proxy.service.url_of`: the name stands in the URL, and leads to the address
+    if tls.server_name is not None:  # it stands in the URL (see `url_of`), and leads to the address
         builder = builder.resolve(tls.server_name, str(ip_address(host)), port)
     return builder
 

@@ -69,4 +69,4 @@ def url_of(address: Address, tls: Tls) -> str:
     url = urlsplit(address.url)
     if tls.server_name is None or url.scheme != "https":
         return address.url
-    return url._replace(netloc=f"{tls.server_name}:{url.port or _PORTS['https']}").geturl()
+    return url._replace(netloc=f"{tls.server_name}:{url.port or 443}").geturl()
