@@ -14,7 +14,7 @@ from bff.config.settings import (
 from bff.oidc.client import Client
 from bff.oidc.rules import TokenRules
 from bff.proxy.cors import CrossOrigin
-from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules
+from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules, Template
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.service import Health, Service, Tls, build_addresses
 from bff.session.sessions import Limits
@@ -122,9 +122,10 @@ def _build_socket_rules(api: ApiSettings) -> SocketRules:
 
 
 def _build_request_rules(headers: RequestHeaderSettings) -> RequestHeaderRules | None:
-    if not headers.set and not headers.remove:
+    if not headers.set and not headers.secrets and not headers.remove:
         return None
-    templates = {name: template.parts for name, template in headers.set.items()}
+    templates: dict[str, Template] = {name: template.parts for name, template in headers.set.items()}
+    templates |= {name: ((secret.reveal(), False),) for name, secret in headers.secrets.items()}
     return RequestHeaderRules(templates, headers.remove)
 
 

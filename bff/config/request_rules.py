@@ -72,8 +72,19 @@ def _limits(settings: Settings) -> Iterator[Problem]:
 def _request_headers(at: Path, route: ApiSettings) -> Iterator[Problem]:
     rules = route.request_headers
     yield from _names((*at, "set"), rules.set, _OWN_UP, _OWN_UP_PREFIXES)
+    yield from _names((*at, "secrets"), rules.secrets, _OWN_UP, _OWN_UP_PREFIXES)
     for position, name in enumerate(rules.remove):
         yield from _name((*at, "remove", position), name, _OWN_UP, _OWN_UP_PREFIXES)
+    texts = {name.lower() for name in rules.set}
+    for name, secret in rules.secrets.items():
+        if name.lower() in texts:
+            yield Problem(((*at, "secrets", name),), BadValue("is in `set` as well", "each header once"))
+        value = secret.reveal()
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            yield Problem(
+                ((*at, "secrets", name),),
+                BadValue("holds what no header can", "printable ASCII without spaces at its ends (RFC 9110 §5.5)"),
+            )
     if route.token is TokenKind.NONE:
         for name, template in rules.set.items():
             if template.claims:

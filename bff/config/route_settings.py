@@ -40,6 +40,7 @@ class RequestHeaderSettings:
     set: Mapping[str, Annotated[HeaderTemplate, "header template"]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    secrets: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))  # such as keys to an API
     remove: tuple[Token, ...] = ()
 
 

@@ -24,9 +24,8 @@ ASKS = {"origin": ADMIN, "access-control-request-method": "DELETE", "access-cont
 
 def headers(**templates: str) -> RequestHeaderSettings:
     """Headers to set; an underscore stands for a hyphen."""
-    return RequestHeaderSettings(
-        {name.replace("_", "-"): parse_header_template(text) for name, text in templates.items()}, ("X-Debug",)
-    )
+    parsed = {name.replace("_", "-"): parse_header_template(text) for name, text in templates.items()}
+    return RequestHeaderSettings(parsed, remove=("X-Debug",))
 
 
 @pytest.fixture

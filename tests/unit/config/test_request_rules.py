@@ -2,6 +2,7 @@
 
 import pytest
 
+from bff.from_settings import build_route
 from tests.unit.config.conftest import VALID
 
 
@@ -74,6 +75,17 @@ def test_headers_that_are_ours_cannot_be_touched(disk, direction, name, how, spe
         ("request_headers = { sets = { } }", "request_headers.sets", "unknown key"),
         ('token = "none"\nrequest_headers = { set = { "X-A" = "{sub}" } }', "request_headers.set.X-A", "no user"),
         ('response_headers = { remove = ["X-Content-Type-Options"] }', "response_headers.remove.0", "ours stays"),
+        (
+            'request_headers = { secrets = { Cookie = { env = "HEADER" } } }',
+            "request_headers.secrets.Cookie",
+            "own",
+        ),
+        ('request_headers = { secrets = { X = { env = "BAD" } } }', "request_headers.secrets.X", "no header can"),
+        (
+            'request_headers = { set = { X = "a" }, secrets = { x = { env = "HEADER" } } }',
+            "request_headers.secrets.x",
+            "in `set` as well",
+        ),
         ("cors = { credentials = true }", "cors.origins", "names no origin"),
         ('cors = { origins = ["*"], credentials = true }', "cors.origins.0", "does not start with"),
         ('cors = { origins = ["null"], credentials = true }', "cors.origins.0", "does not start with"),
@@ -87,6 +99,7 @@ def test_headers_that_are_ours_cannot_be_touched(disk, direction, name, how, spe
 )
 def test_mistakes_are_told_at_their_key(disk, line, key, message):
     """With the line."""
+    disk.environ |= {"HEADER": "k3y", "BAD": "\u00e9"}
     found = [entry[2:] for entry in disk.complaints(f"{VALID}{line}\n") if entry[0] == "error"]
 
     assert [f"api.0.{key}"] == [entry[0] for entry in found]
@@ -109,6 +122,16 @@ def test_origin_of_another_site_is_warned_of(disk, origin, told):
     line = f'cors = {{ origins = ["{origin}"], credentials = true }}'
 
     assert told == bool(errors(disk, line, "warning"))
+
+
+def test_secret_header_is_read_from_elsewhere(disk):
+    """And goes up as it is, braces and all."""
+    disk.environ["HEADER"] = "k3y{sub}"
+    settings = disk.settings(VALID + 'request_headers = { secrets = { X-Api-Key = { env = "HEADER" } } }\n')
+    rules = build_route(settings.api[0], settings).request_rules
+
+    assert "k3y" not in repr(settings.api)
+    assert [("x-api-key", "k3y{sub}")] == rules.apply([("x-api-key", "forged")], None)
 
 
 def test_value_of_a_header_is_never_quoted(disk):
