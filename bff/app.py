@@ -171,7 +171,7 @@ class Bff:
             note_use=self.reviewing.usage.note,
             recording=recording,
         )
-        self._sockets = build_sockets(settings, self.api, forward, self._opened, cookie.deletion, emit)
+        self._sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,
             EndpointParts(

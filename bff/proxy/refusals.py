@@ -1,6 +1,7 @@
 """When the upstream says 401 to a token that is not expired: renewed once, or the login asked for is (RFC 9470)."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from bff.access.facts import RequestFacts
 from bff.access.strength import Acr, MaxAge
@@ -8,11 +9,16 @@ from bff.errors import IssuerUnavailable, SessionStoreUnavailable, StepUpRequire
 from bff.events import Emit
 from bff.proxy.call import Call
 from bff.proxy.challenge import Challenge, parse_challenge
-from bff.proxy.upstream import UpstreamResponse
 from bff.session.live import LiveSession
 from bff.session.renewal import Renewer
 
 _YOUNG = 30.0  # seconds: a token is not renewed earlier than that, or a broken API would have us hammer the issuer
+
+
+class Answered(Protocol):
+    """The head of an answer, to a request or to the opening of a socket."""
+
+    headers: list[tuple[bytes, bytes]]
 
 
 class Refusals:
@@ -23,7 +29,7 @@ class Refusals:
         self._clock = clock
         self._emit = emit
 
-    async def another(self, call: Call, response: UpstreamResponse) -> str | None:
+    async def another(self, call: Call, response: Answered) -> str | None:
         """Return a credential to try again with; None when the refusal stands.
 
         Raises:
@@ -40,7 +46,7 @@ class Refusals:
                 return None  # told by the renewal itself; the session lives on, and so does the refusal
         return live.authorization if live.authorization != used else None
 
-    def renew_later(self, call: Call, response: UpstreamResponse) -> None:
+    def renew_later(self, call: Call, response: Answered) -> None:
         """Begin what helps the next call, where this one cannot be repeated; raises what `another` raises."""
         live, used = call.live, call.authorization
         if live is None or used is None or not self._check(call, live, response).doubts_token:
@@ -48,7 +54,7 @@ class Refusals:
         if live.authorization == used and self._may_renew(call, live):
             self._renewer.renew_soon(live, self._clock(), refused=live.version)
 
-    def _check(self, call: Call, live: LiveSession, response: UpstreamResponse) -> Challenge:
+    def _check(self, call: Call, live: LiveSession, response: Answered) -> Challenge:
         challenge = parse_challenge(response.headers)
         if challenge.wants_login and not self._is_met(call, live, challenge):
             error = StepUpRequired()

@@ -16,6 +16,7 @@ from bff.proxy.body import BrowserGone
 from bff.proxy.call import Call
 from bff.proxy.closing import CRASHED, GOING_AWAY
 from bff.proxy.forwarded import new_request_id
+from bff.proxy.refusals import Refusals
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.streams import OpenCalls
 from bff.proxy.websocket_dial import Dialer
@@ -86,6 +87,7 @@ class SocketProxy:
         admit: Admission,
         headers: Callable[[Call], list[tuple[str, str]]],
         dialer: Dialer,
+        refusals: Refusals,
         opened: OpenCalls,
         places: Places,
         cookie_name: str,
@@ -95,6 +97,7 @@ class SocketProxy:
         self._admit = admit
         self._headers = headers
         self._dialer = dialer
+        self._refusals = refusals
         self._opened = opened
         self._places = places
         self._cookie_name = cookie_name.encode("ascii")
@@ -111,12 +114,8 @@ class SocketProxy:
             call = await self._admit(scope, "GET", route, rest, request_id, check_socket_origin)
             if call.head.has_body:
                 raise BadRequest("The opening of a WebSocket has no body.")
-            offer = read_subprotocols(scope)
             with self._places.one(call.live):
-                headers = self._headers(call)
-                query, rules = scope["query_string"], route.sockets
-                async with self._dialer.socket(call, rules, query, headers, offer) as upstream:
-                    await self._relay(call, rules, receive, send, upstream)
+                await self._open(scope, receive, send, call, route.sockets)
         except UpstreamRefused as refused:
             await self._pass_refusal(scope, send, refused, route, request_id)
         except BffError as error:
@@ -127,6 +126,20 @@ class SocketProxy:
             self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
             await send({"type": "websocket.close", "code": CRASHED.code, "reason": CRASHED.reason})
             raise
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send, call: Call, rules: SocketRules) -> None:
+        """Open the upstream's half, with another token if it refuses this one, then relay."""
+        offer, query, headers = read_subprotocols(scope), scope["query_string"], self._headers(call)
+        try:
+            async with self._dialer.socket(call, rules, query, headers, offer) as upstream:
+                await self._relay(call, rules, receive, send, upstream)
+        except UpstreamRefused as refused:
+            another = await self._refusals.another(call, refused) if refused.status == 401 else None
+            if another is None:
+                raise
+            renewed = [(name, another if name == "authorization" else value) for name, value in headers]
+            async with self._dialer.socket(call, rules, query, renewed, offer) as upstream:
+                await self._relay(call, rules, receive, send, upstream)
 
     async def _relay(
         self, call: Call, rules: SocketRules, receive: Receive, send: Send, upstream: UpstreamSocket
