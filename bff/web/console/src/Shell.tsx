@@ -43,6 +43,8 @@ export function Shell({ ended, onToken, onForget }: Props) {
   // A new view is where reading goes on: the focus moves to its heading, once it has changed and not before.
   useEffect(() => {
     document.title = `${title} · bff console`;
+    // On a narrow page the views stand in one row that is wider than the page.
+    document.querySelector(".side-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     const isAt = `${place.view}/${place.item}`;
     if (isAt === wasAt) return;
     setWasAt(isAt);
