@@ -45,7 +45,6 @@ class SocketUpstream:
         self._ping_interval = ping_interval
         self.opened: list[Opened] = []
         self.refused: list[Opened] = []
-        self.distrusted: set[str] = set()  # values of Authorization that `/strict` refuses
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._connections: set[ServerConnection] = set()
@@ -78,7 +77,6 @@ class SocketUpstream:
         self.cut()
         self.opened = []
         self.refused = []
-        self.distrusted = set()
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
@@ -115,15 +113,7 @@ class SocketUpstream:
         await server.wait_closed()
 
     async def _process(self, connection: ServerConnection, request: Request) -> Response | None:
-        path = urlsplit(request.path).path
-        if path.endswith("/strict") and request.headers.get("Authorization") in self.distrusted:
-            headers = Headers({"WWW-Authenticate": 'Bearer error="invalid_token"', "Content-Length": "0"})
-            return Response(HTTPStatus.UNAUTHORIZED, "No", headers, b"")
-        if path.endswith("/strong"):
-            challenge = 'Bearer error="insufficient_user_authentication", acr_values="phr"'
-            headers = Headers({"WWW-Authenticate": challenge, "Content-Length": "0"})
-            return Response(HTTPStatus.UNAUTHORIZED, "No", headers, b"")
-        if not path.endswith("/refuse"):
+        if not urlsplit(request.path).path.endswith("/refuse"):
             return None
         self.refused.append(Opened(request.path, list(request.headers.raw_items())))
         headers = Headers([("Content-Type", "application/json"), ("X-Why", "one"), ("X-Why", "two")])
