@@ -20,7 +20,7 @@ from bff.config.settings import AtRest, Settings, TokenKind
 from bff.events import Emit
 from bff.oidc.grant import Grant
 from bff.session.directory import Directory, Selection
-from bff.session.ending import Ending, EndRecord, RevokeTokens
+from bff.session.ending import Ending, EndRecordss, RevokeTokens
 from bff.session.principal import Principal
 from bff.session.records import Store
 from bff.session.sessions import Sessions
@@ -72,12 +72,16 @@ class Reviewing:
             write_notes=self.usage.flush,
         )
         self._principals = principals
+        self._emit = parts.emit
         self._task: asyncio.Task[None] | None = None
 
     def principal_of(self, grant: Grant) -> Principal:
         """Return who a grant is for, and note what its tokens say."""
         principal = self._principals(grant)
-        self.usage.told(grant, principal)
+        try:
+            self.usage.told(grant, principal)
+        except Exception as error:  # noqa: BLE001 - a mapping of the operator's own keeps nobody out by this
+            self._emit("registry.failed", {"error": type(error).__name__})
         return principal
 
     def start(self) -> None:
@@ -97,18 +101,18 @@ def build_reviewing(settings: Settings, sessions: Sessions, parts: ReviewingPart
     return Reviewing(
         settings,
         parts,
-        build_end_subject(settings, parts, sessions.end_key, sessions.leftovers.revoke_without_cookie),
+        build_end_subject(settings, parts, sessions.end_keys, sessions.leftovers.revoke_without_cookie),
     )
 
 
 def build_end_subject(
-    settings: Settings, parts: ReviewingParts, end_record: EndRecord, revoke_tokens: RevokeTokens | None
+    settings: Settings, parts: ReviewingParts, end_records: EndRecordss, revoke_tokens: RevokeTokens | None
 ) -> EndSubject:
     """Return what ends all sessions of a subject."""
     ending = Ending(
         store=parts.store,
         directory=Directory(parts.store, parts.vault, settings.oidc.issuer),
-        end_record=end_record,
+        end_records=end_records,
         revoke_tokens=revoke_tokens if settings.session.at_rest is AtRest.SERVER else None,
         clock=parts.clock,
         emit=parts.emit,

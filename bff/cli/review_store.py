@@ -25,10 +25,7 @@ def build_review(opened: Opened, emit: Emit = ignore, revoke_tokens: RevokeToken
     policies = [build_route_policy(api) for api in settings.api]
     parts = ReviewingParts(store, opened.vault, policies, principals, reader, assigned, opened.clock, emit)
 
-    async def end_record(key: bytes, reason: str, now: float) -> bool:
-        return await store.end(key, reason, now, keep_sealed=True)
-
-    return Reviewing(settings, parts, build_end_subject(settings, parts, end_record, revoke_tokens)).review
+    return Reviewing(settings, parts, build_end_subject(settings, parts, store.end_many, revoke_tokens)).review
 
 
 def has_store(settings: Settings) -> bool:

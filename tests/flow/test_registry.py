@@ -175,3 +175,15 @@ async def test_no_shape_of_a_role_claim_keeps_anybody_out_of_the_review(odd):
         (row,) = await rows(world)
 
     assert world.op.sub == row.seen.subject
+
+
+async def test_a_mapping_that_cannot_tell_origins_keeps_nobody_out():
+    """The operator's own mapping may fail where the review asks it; the login goes on, and it is told."""
+    async with World(guarded()) as world:
+        usage = world.bffs[0].reviewing.usage
+        usage._origins = lambda grant: 1 / 0
+        browser = world.browser()
+        await browser.log_in()
+
+        assert await browser.user() is not None
+        assert ("registry.failed", {"error": "ZeroDivisionError"}) in world.events
