@@ -8,11 +8,20 @@ from benchmarks.tables import print_table
 from bff.access.configured import build_rule
 from bff.access.facts import RequestFacts
 from bff.access.policy import Policy, build_policy, decide
+from bff.access.review_registry import Registry
+from bff.access.usage import Usage
 from bff.config.conditions import ClaimTest, parse_path_pattern, parse_time_window
 from bff.config.settings import AllowSettings, Network
 from bff.config.values import read_network
+from bff.crypto.key_ring import KeyRing, new_key
+from bff.events import ignore
+from bff.oidc.token_set import TokenSet
 from bff.proxy.routes import Route, RouteTable
+from bff.session.live import LiveSession
 from bff.session.principal import Principal
+from bff.session.session import Session
+from bff.session.stores.memory_documents import MemoryDocuments
+from bff.session.ticket import new_ticket
 
 _ROUTES = 100
 _NOW = 1_795_514_400.0  # a Tuesday, 10:00 UTC
@@ -86,6 +95,15 @@ def _matching(table: RouteTable) -> Callable[[], object]:
     return lambda: table.match(b"/api/service-77/orders/7")
 
 
+def _noting() -> Callable[[], object]:
+    registry = Registry(MemoryDocuments(), KeyRing([new_key()]), 86_400.0)
+    usage = Usage(registry, [], lambda _grant: (), lambda: _NOW, ignore)
+    ticket = new_ticket()
+    live = LiveSession(ticket, ticket.store_key, 60.0)
+    live.adopt(Session("handle", _ALICE, _ALICE.claims, TokenSet("token", _NOW, _NOW + 300), _NOW, _NOW + 3600), 1)
+    return lambda: usage.note(live, "/api/service-77", "GET", 0, _NOW)
+
+
 def _cost(once: Callable[[], object], rounds: int, calls: int) -> list[float]:
     return [seconds / calls * 1e6 for seconds in timeit.repeat(once, number=calls, repeat=rounds)]
 
@@ -101,6 +119,7 @@ def run(*, rounds: int = 9, calls: int = 20_000) -> None:
         "role, scope, claim, login, hours and network at once": _decision(everything, "GET", "/orders/7"),
         "denied, with the reason worked out": _decision(roles, "DELETE", "/orders/7"),
         "finding the route (for comparison)": _matching(roles),
+        "noting the use for the access review": _noting(),
     }
     rows = []
     for name, once in cases.items():

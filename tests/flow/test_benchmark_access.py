@@ -15,4 +15,5 @@ def test_benchmark_measures_each_kind_of_decision(capsys):
         "role, scope, claim, login, hours and network at once",
         "denied, with the reason worked out",
         "finding the route (for comparison)",
-    ] == kinds[5:11]
+        "noting the use for the access review",
+    ] == kinds[5:12]
