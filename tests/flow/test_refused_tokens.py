@@ -174,3 +174,15 @@ async def test_401_where_no_token_was_sent_is_passed_on():
         answer = await world.browser().get("/open/x")
 
         assert (401, b"no") == (answer.status, answer.body)
+
+
+async def test_workers_share_what_one_of_them_renewed(two_workers: World):
+    """A token's age is known to all: what one worker has just renewed, another does not renew again."""
+    browser = two_workers.browser()
+    await browser.log_in()
+    await browser.at(1).get("/api/tasks")
+    two_workers.clock.advance(OLD_ENOUGH)
+    two_workers.upstream.script(refusal(), Given(), refusal())
+
+    assert [200, 401] == [(await browser.at(worker).get("/api/tasks")).status for worker in (0, 1)]
+    assert 1 == two_workers.refreshes()
