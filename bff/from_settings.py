@@ -17,7 +17,7 @@ from bff.proxy.cors import CrossOrigin
 from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules, Template
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.service import Health, Service, Tls, build_addresses
-from bff.session.sessions import Limits
+from bff.session.limits import Limits
 
 _DEV_SERVER = "spa"
 _HOT_RELOAD = SocketRules(max_message=16 * 1024 * 1024, max_queue=16, idle_timeout=24 * 3600.0)

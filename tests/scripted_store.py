@@ -167,6 +167,9 @@ class ScriptedStore:
     async def end(self, *args: Any, **options: Any) -> Any:
         return await self._do("end", *args, **options)
 
+    async def end_many(self, *args: Any) -> Any:
+        return await self._do("end_many", *args)
+
     async def find(self, **options: Any) -> Any:
         return await self._do("find", **options)
 

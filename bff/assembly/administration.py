@@ -153,7 +153,7 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
     ending = Ending(
         store=parts.store,
         directory=directory,
-        end_record=sessions.end_key,
+        end_records=sessions.end_keys,
         revoke_tokens=sessions.leftovers.revoke_without_cookie
         if settings.session.at_rest is AtRest.SERVER
         else None,

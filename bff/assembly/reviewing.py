@@ -20,7 +20,7 @@ from bff.config.settings import AtRest, Settings, TokenKind
 from bff.events import Emit
 from bff.oidc.grant import Grant
 from bff.session.directory import Directory, Selection
-from bff.session.ending import Ending, EndRecordss, RevokeTokens
+from bff.session.ending import Ending, EndRecords, RevokeTokens
 from bff.session.principal import Principal
 from bff.session.records import Store
 from bff.session.sessions import Sessions
@@ -106,7 +106,7 @@ def build_reviewing(settings: Settings, sessions: Sessions, parts: ReviewingPart
 
 
 def build_end_subject(
-    settings: Settings, parts: ReviewingParts, end_records: EndRecordss, revoke_tokens: RevokeTokens | None
+    settings: Settings, parts: ReviewingParts, end_records: EndRecords, revoke_tokens: RevokeTokens | None
 ) -> EndSubject:
     """Return what ends all sessions of a subject."""
     ending = Ending(

@@ -77,14 +77,10 @@ def revoke_command(
             counted(opened, audit) as emit,
             token_revoker(opened, emit) as revoke_tokens,
         ):
-
-            async def end_record(key: bytes, reason: str, now: float) -> bool:
-                return await opened.store.end(key, reason, now, keep_sealed=True)
-
             ending = Ending(
                 store=opened.store,
                 directory=opened.directory,
-                end_record=end_record,
+                end_records=opened.store.end_many,
                 revoke_tokens=None if dry_run else revoke_tokens,
                 clock=opened.clock,
                 emit=emit,

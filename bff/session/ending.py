@@ -5,7 +5,7 @@ issuer; where records open with the server's key alone, whoever ends them does i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bff.events import Emit
@@ -20,7 +20,7 @@ AT_ONCE = 16
 _KEY = 32  # bytes
 MOST_KEYS = 1_000_000  # ended sessions whose tokens one run revokes itself: 32 MB of their keys
 
-EndRecord = Callable[[bytes, str, float], Awaitable[bool]]
+EndRecords = Callable[[Sequence[bytes], str, float], Awaitable[set[bytes]]]
 RevokeTokens = Callable[[bytes], Awaitable[None]]
 
 
@@ -41,7 +41,7 @@ class Ending:
         *,
         store: Coordination,
         directory: Directory,
-        end_record: EndRecord,
+        end_records: EndRecords,
         revoke_tokens: RevokeTokens | None,
         clock: Callable[[], float],
         emit: Emit,
@@ -49,7 +49,7 @@ class Ending:
         """`revoke_tokens` is None where records open with their cookie alone."""
         self._store = store
         self._directory = directory
-        self._end_record = end_record
+        self._end_records = end_records
         self._revoke_tokens = revoke_tokens
         self._clock = clock
         self._emit = emit
@@ -70,12 +70,12 @@ class Ending:
         keys = bytearray()
         async for batch in self._directory.batches(selection, self._clock):
             progress.matched += len(batch)
-            for start in range(0, 0 if dry_run else len(batch), AT_ONCE):
-                some = batch[start : start + AT_ONCE]
-                ended = await asyncio.gather(*(self._end(listed, by) for listed in some))
-                progress.ended += sum(ended)
-                if self._revoke_tokens is not None and len(keys) < MOST_KEYS * _KEY:
-                    keys += b"".join(each.record.key for each, is_new in zip(some, ended, strict=True) if is_new)
+            if dry_run or not batch:
+                continue
+            ended = await self._end(batch, by)
+            progress.ended += len(ended)
+            if self._revoke_tokens is not None and len(keys) < MOST_KEYS * _KEY:
+                keys += b"".join(ended)
         await self._revoke_all(keys, progress)
         return progress
 
@@ -90,11 +90,12 @@ class Ending:
             for name in self._directory.subject_hashes(selection):
                 await self._store.remember(LOGGED_OUT + name, now, now + REMEMBER, now)
 
-    async def _end(self, listed: Listed, by: str) -> bool:
-        ended = await self._end_record(listed.record.key, REASON, self._clock())
-        if ended:
-            fields = {"session": listed.record.handle, "subject": listed.summary.subject, "by": by}
-            self._emit("session.revoked", fields)
+    async def _end(self, batch: list[Listed], by: str) -> set[bytes]:
+        ended = await self._end_records([listed.record.key for listed in batch], REASON, self._clock())
+        for listed in batch:
+            if listed.record.key in ended:
+                fields = {"session": listed.record.handle, "subject": listed.summary.subject, "by": by}
+                self._emit("session.revoked", fields)
         return ended
 
     async def _revoke_all(self, keys: bytearray, progress: Progress) -> None:

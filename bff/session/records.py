@@ -153,6 +153,10 @@ class Store(SessionStore, Coordination, Protocol):
         """Remove what is past its end (records, ended ones, names, leases); the number removed."""
         ...
 
+    async def end_many(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
+        """End a few hundred records at once, keeping what is sealed; return the keys of those that lived."""
+        ...
+
     async def count(self, now: float) -> int:
         """Return how many records live. Cheap enough to be asked every few seconds, a million sessions or not."""
         ...

@@ -1,7 +1,7 @@
 """The worker's sessions: cookie in, live session out; and their beginning and end."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from bff.oidc.grant import Grant
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
 from bff.session.leftovers import Leftovers
+from bff.session.limits import Limits
 from bff.session.live import LiveSession, News
 from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
@@ -23,22 +24,6 @@ from bff.session.ticket import Ticket, new_ticket, parse_ticket
 from bff.session.vault import Vault
 
 COOKIE_PURPOSE = b"session-cookie"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Lifetimes in seconds, and how much is kept in memory."""
-
-    idle: float
-    absolute: float
-    renew_ahead: float
-    cache_size: int = 10_000
-    recheck: float = 30.0  # a cached view is compared with the store at least this often
-
-    @property
-    def touch_interval(self) -> float:
-        """How often at most the sliding of the idle end is written."""
-        return min(60.0, self.idle / 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +159,14 @@ class Sessions:
     async def end_key(self, key: bytes, reason: str, now: float) -> bool:
         """End a session of which only the record is known. Whoever can open it revokes its tokens."""
         ended = await self._store.end(key, reason, now, keep_sealed=True)
-        live = self._by_key.get(key)
-        if live is not None:
-            self._drop(live)  # the push will find it no longer, so what it would do is done here
-            self._background.start(self._after_end(live), "after-end")
+        self._let_go(key)
+        return ended
+
+    async def end_keys(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
+        """Do the same for many at once; return those that were alive."""
+        ended = await self._store.end_many(keys, reason, now)
+        for key in keys:
+            self._let_go(key)
         return ended
 
     def forget(self, live: LiveSession) -> None:
@@ -249,6 +238,12 @@ class Sessions:
         # Not forgotten: when it was last used, and when its renewal may be tried again, is still true.
         for live in self._by_cookie.values():
             live.checked_until = 0.0
+
+    def _let_go(self, key: bytes) -> None:
+        live = self._by_key.get(key)
+        if live is not None:
+            self._drop(live)  # the push will find it no longer, so what it would do is done here
+            self._background.start(self._after_end(live), "after-end")
 
     def _ask_again(self) -> None:
         # More sessions may have ended than the store's log of changes holds, and pages that watch ask for nothing.

@@ -738,3 +738,34 @@ async def test_a_closed_store_with_connections_refuses_calls(store: Store, store
     else:
         with pytest.raises(SessionStoreUnavailable):
             await store.load(build_record().key, NOW)
+
+
+# ── end_many ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_many_are_ended_at_once_and_each_end_is_pushed(workers: Workers) -> None:
+    """A mass revocation tells which sessions it ended, keeps what is sealed, and every worker hears of each."""
+    keys = [b"%032d" % number for number in range(250)]
+    for number, key in enumerate(keys):
+        await workers.one.create(build_record(key=key, handle=f"h{number}"))
+    await workers.one.end(keys[0], "logout", NOW, keep_sealed=False)
+    gone = build_record(key=b"i" * 32, idle_expires_at=NOW - 1)
+    await workers.one.create(gone)
+    changes = workers.two.changes()
+    async with asyncio.timeout(10):
+        while not isinstance(await anext(changes), Restored):
+            continue
+
+        ended = await workers.one.end_many([*keys, gone.key, b"u" * 32], "revoked", NOW)
+
+        heard: set[bytes] = set()
+        while len(heard) < len(keys) - 1:
+            news = await anext(changes)
+            if isinstance(news, Change) and news.kind is ChangeKind.ENDED:
+                heard.add(news.key)
+    assert set(keys[1:]) == ended == heard
+    assert Ended(keys[1], "revoked", NOW, build_record().sealed) == await workers.two.load(keys[1], NOW)
+    assert Ended(keys[0], "logout", NOW) == await workers.two.load(keys[0], NOW)
+    assert [] == await workers.two.find(now=NOW)
+    assert set() == await workers.two.end_many(keys, "again", NOW)
+    assert set() == await workers.two.end_many([], "again", NOW)

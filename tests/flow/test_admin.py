@@ -201,7 +201,7 @@ async def test_store_that_fails_on_the_way_is_told_and_the_next_run_does_the_res
     """A revocation that broke off says so, and repeating it ends what it left."""
     for subject in ("alice", "bob"):
         await signed_in(world, subject)
-    world.store.fail("end")
+    world.store.fail("end_many")
 
     answer = await managed(world, "POST", "/admin/revocations", {"all": True})
     assert (503, "session_store_unavailable") == (answer.status, answer.code)

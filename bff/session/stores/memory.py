@@ -192,6 +192,10 @@ class MemoryStore:
         self._feed.publish(Change(ChangeKind.ENDED, key))
         return True
 
+    async def end_many(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
+        """Turn live records into `Ended`."""
+        return {key for key in keys if await self.end(key, reason, now, keep_sealed=True)}
+
     async def find(
         self,
         *,

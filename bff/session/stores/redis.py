@@ -166,6 +166,15 @@ class RedisStore:
             )
         return bool(ended)
 
+    async def end_many(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
+        """Turn live records into `Ended`, each for itself."""
+        found: set[bytes] = set()
+        for start in range(0, len(keys), CONNECTIONS // 2):
+            some = keys[start : start + CONNECTIONS // 2]
+            ended = await asyncio.gather(*(self.end(key, reason, now, keep_sealed=True) for key in some))
+            found |= {key for key, is_new in zip(some, ended, strict=True) if is_new}
+        return found
+
     async def find(
         self,
         *,

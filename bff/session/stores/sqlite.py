@@ -47,14 +47,14 @@ TOUCH = """
 
 # One that is past its idle end gets that as its absolute end too: it is gone for good, and no slide that is still
 # under way brings it back.
-END = """
+_ENDED = """
     UPDATE sessions SET
         ended_at = :now, reason = :reason, sealed = CASE WHEN :keep_sealed THEN sealed END,
         summary = NULL, subject = NULL, issuer_sid = NULL, handle = NULL,
         expires_at = CASE WHEN idle_expires_at <= :now THEN min(idle_expires_at, expires_at) ELSE expires_at END
-    WHERE key = :key AND ended_at IS NULL
-    RETURNING expires_at > :now
+    WHERE ended_at IS NULL AND
 """
+END = f"{_ENDED} key = :key RETURNING expires_at > :now"
 
 # The row with the highest fencing token outlives its lease (see PURGE_LEASES), so that tokens only ever grow.
 ACQUIRE = """
@@ -157,6 +157,18 @@ class SqliteStore:
     async def end(self, key: bytes, reason: str, now: float, *, keep_sealed: bool) -> bool:
         """Turn a live record into `Ended`."""
         return await self._change(END, {"key": key, "reason": reason, "now": now, "keep_sealed": keep_sealed})
+
+    async def end_many(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
+        """Turn live records into `Ended`, in one transaction."""
+        names = {f"key{number}": key for number, key in enumerate(keys)}
+        among = ", ".join(f":{name}" for name in names)
+        rows = await self._link.run(
+            f"{_ENDED} key IN ({among}) RETURNING key, expires_at > :now",
+            {"reason": reason, "now": now, "keep_sealed": True, **names},
+        )
+        if rows:
+            self._watch.wake()
+        return {key for key, is_new in rows if is_new}
 
     async def find(
         self,
