@@ -295,6 +295,19 @@ async def test_session_that_ends_meanwhile_leaves_the_page_and_offers_the_way_ba
     assert (await ended.get_by_test_id("sign-in").get_attribute("href") or "").endswith("console%2F%23%2Ffindings")
 
 
+async def test_sign_out_ends_the_session_at_the_issuer_too(alice: Person):
+    """The next one at this machine is asked who he is."""
+    page = alice.page
+
+    await page.get_by_test_id("sign-out").click()
+
+    await page.wait_for_url(re.compile(r"/$"))  # where the issuer sends browsers after a sign-out
+    assert [] == await alice.cookies()
+    await alice.open(CONSOLE)
+    await page.get_by_test_id("sign-in").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
 async def test_operator_lets_himself_in_with_a_token_that_is_kept_nowhere(
     operator: tuple[Page, Observation],
 ):

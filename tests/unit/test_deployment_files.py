@@ -113,6 +113,11 @@ def test_image_is_built_by_the_steps_that_make_runs():
     make = "\n".join(path.read_text() for path in PATHS_OF_MAKE)
     scripts = json.loads((ROOT / "frontend_example" / "package.json").read_text())["scripts"]
 
+    console, wheel = (
+        next(number for number, words in enumerate(instructions()) if part in words[1])
+        for part in ("--from=console", " -m pip wheel ")
+    )
+    assert console < wheel  # which holds what is there when it is built
     assert ["npm ci --no-audit --no-fund", "npm run build"] * 2 == [
         step for step in steps if step.startswith("npm")
     ]

@@ -1,10 +1,11 @@
 import { useEffect, useRef, useState } from "react";
 import { SignIn, TokenForm } from "./Entrance";
-import { useHash, usePlace } from "./hooks";
+import { useAction, useHash, usePlace } from "./hooks";
 import { useConsole } from "./operator";
 import { Brand } from "./parts/Brand";
-import { Notice } from "./parts/Notice";
-import { buildPlace } from "./place";
+import { Failure, Notice } from "./parts/Notice";
+import { buildPlace, endpointsBase } from "./place";
+import { signOutUrl } from "./sign-out";
 import { AuditView } from "./views/AuditView";
 import { FindingsView } from "./views/FindingsView";
 import { OverviewView } from "./views/OverviewView";
@@ -85,9 +86,12 @@ export function Shell({ ended, onToken, onForget }: Props) {
               Forget the token
             </button>
           ) : (
-            <a className="button button-small" href="/">
-              To the app
-            </a>
+            <div className="row">
+              <SignOut />
+              <a className="button button-small button-quiet side-app" href="/">
+                To the app
+              </a>
+            </div>
           )}
           <p className="side-server faint">
             bff {me.version} · {me.store}
@@ -110,6 +114,29 @@ export function Shell({ ended, onToken, onForget }: Props) {
         </div>
       </main>
     </div>
+  );
+}
+
+function SignOut() {
+  const { running, error, run } = useAction();
+  const base = endpointsBase(location.pathname);
+  if (base === null) return null;
+
+  async function leave(from: string) {
+    await run(async () => {
+      const url = await signOutUrl({ base: from, token: () => "", fetch: (input, init) => fetch(input, init) }, location.pathname);
+      if (url === location.pathname) location.reload();
+      else location.assign(url);
+    });
+  }
+
+  return (
+    <>
+      <button type="button" className="button button-small" disabled={running} onClick={() => void leave(base)} data-testid="sign-out">
+        {running ? "Signing out…" : "Sign out"}
+      </button>
+      <Failure error={error} onRetry={() => void leave(base)} />
+    </>
   );
 }
 

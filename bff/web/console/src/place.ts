@@ -6,8 +6,14 @@ export const apiBase = (pathname: string) => pathname.replace(/console\/[^/]*$/,
 
 /** Where a session is begun, with the way back to this very view; null on the management listener, which has none. */
 export function signInUrl(pathname: string, hash: string): string | null {
+  const base = endpointsBase(pathname);
+  return base === null ? null : `${base}login?return_to=${encodeURIComponent(pathname + hash)}`;
+}
+
+/** Where `user` and its kin are: `/bff/`; null on the management listener, which has none. */
+export function endpointsBase(pathname: string): string | null {
   const prefix = pathname.replace(/\/console\/[^/]*$/, "");
-  return prefix === "" ? null : `${prefix}/login?return_to=${encodeURIComponent(pathname + hash)}`;
+  return prefix === "" ? null : `${prefix}/`;
 }
 
 export interface Place {

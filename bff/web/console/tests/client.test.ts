@@ -6,6 +6,7 @@ import { NetworkError, ProblemError } from "../src/client/problem";
 import type { Me } from "../src/client/shapes";
 import { explain } from "../src/explain";
 import { nextOperator, type OperatorState } from "../src/operator";
+import { signOutUrl } from "../src/sign-out";
 import { FakeApi, problem } from "./fake-api";
 
 const NOW = 1_795_514_400;
@@ -119,6 +120,21 @@ describe("a call", () => {
     const door: Door = { base: "/admin/", token: () => "", fetch: async () => new Response("<html>", { headers: { "Content-Type": "text/html" } }) };
 
     expect(await rejection(createApi(door).me())).toMatchObject({ code: "unexpected_answer" });
+  });
+});
+
+describe("a sign-out", () => {
+  const door = (answer: Response): Door => ({ base: "/bff/", token: () => "", fetch: async () => answer });
+
+  test("goes through the session's own link and comes back to the console", async () => {
+    const url = await signOutUrl(door(Response.json({ logout_url: "/bff/logout?sid=h" })), "/bff/console/");
+
+    expect(url).toBe("/bff/logout?sid=h&return_to=%2Fbff%2Fconsole%2F");
+  });
+
+  test("of a session that is over already goes to the door; trouble is told", async () => {
+    expect(await signOutUrl(door(new Response("{}", { status: 401 })), "/bff/console/")).toBe("/bff/console/");
+    expect(await rejection(signOutUrl(door(new Response("{}", { status: 503 })), "/bff/console/"))).toBeInstanceOf(ProblemError);
   });
 });
 
