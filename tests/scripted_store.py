@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from bff.errors import SessionStoreUnavailable
@@ -65,12 +66,31 @@ class ScriptedDocuments:
         return await getattr(self._store.inner.documents, name)(*args, **options)
 
 
+class ScriptedTally:
+    """The tally of a `ScriptedStore`: away when the store is; `tally.add` and the like can be scripted."""
+
+    def __init__(self, store: "ScriptedStore") -> None:
+        self._store = store
+
+    async def add(self, *args: Any) -> None:
+        await self._store._do("tally.add", *args)
+
+    async def note(self, *args: Any) -> None:
+        await self._store._do("tally.note", *args)
+
+    async def read(self, *args: Any) -> Any:
+        return await self._store._do("tally.read", *args)
+
+    async def purge(self, *args: Any) -> None:
+        await self._store._do("tally.purge", *args)
+
+
 class ScriptedStore:
     """Wraps a `MemoryStore`; several workers may share it."""
 
     def __init__(self, inner: MemoryStore) -> None:
         self.inner = inner
-        self.tally = inner.tally
+        self.tally = ScriptedTally(self)
         self.calls: list[str] = []
         self.down = False
         self._steps: dict[str, deque[Gate | Fault]] = defaultdict(deque)
@@ -118,7 +138,7 @@ class ScriptedStore:
         if self.down:
             raise SessionStoreUnavailable
         step = self._steps[name].popleft() if self._steps[name] else None
-        method = getattr(self.inner, name)
+        method = attrgetter(name)(self.inner)
         match step:
             case Gate(done=False):
                 step.reached.set()
