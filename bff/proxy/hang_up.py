@@ -11,12 +11,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Iterator
 
-IS_POSSIBLE = sys.platform == "linux"
+IS_POSSIBLE = sys.platform == "linux"  # elsewhere calls are left to their end
 _UNACKNOWLEDGED = 30_000  # milliseconds; the numbers count up from here
 _NUMBERS = 60_000
-_AGAIN = (0.05, 0.5, 2.0)  # seconds: it may be about to connect, or to try anew, when it is broken off
+_AGAIN = 0.5  # seconds after which it is looked for again: it may have been about to connect, or to try anew
+_TIMES = 3
+_REST = 10  # looks take a tenth of the time at most, however many connections there are
 
 
 class Numbers:
@@ -28,8 +29,8 @@ class Numbers:
         self._next = 0
 
     def take(self) -> int | None:
-        """Return a free number, None when there is none."""
-        if len(self._taken) >= self._count:
+        """Return a free number, None when there is none, or no use for one."""
+        if len(self._taken) >= self._count or not IS_POSSIBLE:
             return None
         while (number := self._first + self._next) in self._taken:
             self._next = (self._next + 1) % self._count
@@ -46,54 +47,78 @@ numbers = Numbers()  # of the process, like the sockets that they name
 
 
 class Cutter:
-    """Shuts connections down by their numbers, all of one moment in one pass over the process's sockets."""
+    """Shuts connections down by their numbers, with few passes over the process's sockets."""
 
     def __init__(self) -> None:
+        self._known: dict[int, int] = {}  # descriptors by number, as of the last look
         self._wanted: set[int] = set()
-        self._again: dict[int, int] = {}  # passes that each number has been through
+        self._late: dict[int, int] = {}  # those that are looked for again, and how often still
+        self._rested_at = 0.0  # by the loop's clock
+        self._is_ticking = False
 
     def cut(self, number: int) -> None:
         """Break off whatever goes over the connection of this number; the number is given back in the end."""
+        loop = asyncio.get_running_loop()
+        self._late[number] = _TIMES
+        if not self._is_ticking:
+            self._is_ticking = True
+            loop.call_later(_AGAIN, self._tick)
+        known = self._known.pop(number, None)
+        if known is not None and _shut_down(known, number):
+            return
         if not self._wanted:
-            asyncio.get_running_loop().call_soon(self._pass)
+            loop.call_at(max(self._rested_at, loop.time()), self._look)
         self._wanted.add(number)
 
-    def _pass(self) -> None:
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         wanted, self._wanted = self._wanted, set()
-        shut_down(wanted)
-        for number in wanted:
-            passes = self._again.get(number, 0)
-            if passes == len(_AGAIN):
-                self._again.pop(number, None)
-                numbers.give_back(number)
+        self._known = shut_down(wanted)
+        self._rested_at = loop.time() + (loop.time() - began) * _REST
+
+    def _tick(self) -> None:
+        self._is_ticking = bool(self._late)
+        if not self._late:
+            return
+        if not self._wanted:
+            self._look_again()
+        asyncio.get_running_loop().call_later(_AGAIN, self._tick)
+
+    def _look_again(self) -> None:
+        self._wanted.update(self._late)
+        self._look()
+        for number, times in tuple(self._late.items()):
+            if times > 1:
+                self._late[number] = times - 1
             else:
-                self._again[number] = passes + 1
-                asyncio.get_running_loop().call_later(_AGAIN[passes], self.cut, number)
+                del self._late[number]
+                numbers.give_back(number)
 
 
-def shut_down(wanted: set[int]) -> int:
-    """Shut down this process's connections that bear these numbers; return how many there were."""
-    return sum(_shut_down(descriptor, number) for descriptor, number in _numbered() if number in wanted)
-
-
-def _numbered() -> Iterator[tuple[int, int]]:
+def shut_down(wanted: set[int]) -> dict[int, int]:
+    """Shut down this process's connections that bear these numbers; return the descriptors of the others."""
+    others = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- names are all that is needed
         descriptor = int(name)
         number = _number_of(descriptor)
-        if number is not None:
-            yield descriptor, number
+        if number in wanted:
+            _shut_down(descriptor, number)
+        elif number:
+            others[number] = descriptor
+    return others
 
 
-def _number_of(descriptor: int) -> int | None:
-    """Return the number of a TCP connection, None for every other file."""
+def _number_of(descriptor: int) -> int:
+    """Return the number of a TCP connection, 0 for one that has none and for every other file."""
     try:
         looked_at = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     except OSError:
-        return None
+        return 0
     try:
         return looked_at.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
     except OSError:
-        return None
+        return 0
     finally:
         looked_at.detach()  # it belongs to somebody else
 
