@@ -30,6 +30,7 @@ POLICY = (
     "trusted-types 'none'"
 )
 _HASHED = re.compile(r"-[A-Za-z0-9_-]{8,}\.[a-z0-9]{1,5}\Z")  # a bundler's names, made from the content
+_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z))", re.IGNORECASE)  # RFC 9110 §12.5.3
 _FOREVER = "public, max-age=31536000, immutable"
 _NEVER = "no-store"
 _CHECK = "no-cache"
@@ -99,7 +100,8 @@ def _read(path: Path) -> ConsoleFile:
 
 
 def _answer(request: AnyRequest, file: ConsoleFile) -> ASGIResponse:
-    takes_gzip = file.packed is not None and "gzip" in request.headers.get("accept-encoding", "")
+    accepted = request.headers.get("accept-encoding", "")
+    takes_gzip = file.packed is not None and _TAKES_GZIP.search(accepted) is not None
     etag = f'"{file.etag}{"-gzip" if takes_gzip else ""}"'  # RFC 9110 §8.8.3: of the representation as it is sent
     headers = _headers(POLICY, file.cache) | {"etag": etag, "vary": "Accept-Encoding"}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}

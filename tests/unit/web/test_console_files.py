@@ -74,6 +74,25 @@ async def test_big_parts_come_packed_to_whom_takes_it(built):
     assert "Accept-Encoding" == packed.headers["vary"]
 
 
+@pytest.mark.parametrize(
+    ("accepted", "is_packed"),
+    [
+        ("gzip;q=0", False),
+        ("br, gzip; q=0.0", False),
+        ("identity", False),
+        ("GZIP;q=0.5", True),
+        ("gzip;q=0.01,br", True),
+    ],
+)
+async def test_who_refuses_gzip_gets_none(built, accepted, is_packed):
+    """RFC 9110 §12.4.2: a weight of 0 means not acceptable."""
+    async with client_of(built) as client:
+        answer = await client.get("/bff/console/assets/index-Ab_d-f12.js", headers={"Accept-Encoding": accepted})
+
+    assert is_packed == ("content-encoding" in answer.headers)
+    assert SCRIPT == answer.content
+
+
 async def test_policy_lets_nothing_in_from_elsewhere(built):
     """OWASP ASVS 5.0 3.4.3: nothing inline, nothing foreign, no frame around it, no markup from text."""
     async with client_of(built) as client:
