@@ -591,6 +591,15 @@ describe("watching the session", () => {
       expect(open()).toEqual([]);
     });
 
+    test("opens none when the tab was hidden before the first answer came", async () => {
+      openTab(json(ALICE));
+
+      show(true);
+      await vi.advanceTimersByTimeAsync(0);
+
+      expect(open()).toEqual([]);
+    });
+
     test("opens another stream when one was refused for good", async () => {
       openTab(json(ALICE));
       await vi.advanceTimersByTimeAsync(0);

@@ -169,7 +169,7 @@ export function createBffClient({
     }
 
     function listen(): void {
-      if (news !== null && news.readyState !== EventSource.CLOSED) return;
+      if (document.hidden || (news !== null && news.readyState !== EventSource.CLOSED)) return;
       news = openNews(`${prefix}/events`, { onEnded: hear, onChanged: () => void look() });
     }
 
