@@ -1,0 +1,89 @@
+"""The audit log of a running server with several workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import reserve_port
+from tests.product import Browser, redirect_uris, start_product
+from tests.servers import start_demo_api, start_issuer
+from tests.world import eventually
+
+pytestmark = pytest.mark.integration
+
+
+def bff_audit(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bff", "audit", *arguments, "-c", str(bff.config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
+    )
+
+
+def found(bff, *arguments: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in bff_audit(bff, "search", "--json", *arguments).stdout.splitlines()]
+
+
+@pytest.mark.parametrize("sink", ["file", "store"])
+async def test_workers_write_one_chain_that_survives_their_death(sink):
+    """Two workers, one killed, a stop and a start: every line is there, in one whole chain (OWASP ASVS 16.4.2)."""
+    port = reserve_port()
+    with (
+        start_issuer(**redirect_uris(port)) as issuer,
+        start_demo_api(issuer) as api,
+        start_product(issuer, api, port=port, workers=2) as bff,
+    ):
+        if sink == "store":
+            bff.process.stop()
+            bff.config.write_text(bff.config.read_text().replace(f'sink = "file:{bff.audit}"', 'sink = "store"'))
+            bff.start()
+        async with Browser(bff) as alice:
+            await alice.log_in("alice")
+        killed = bff.worker_pids()[0]
+        os.kill(killed, signal.SIGKILL)
+        await eventually(lambda: 2 == len({*bff.worker_pids()} - {killed}), "another worker", within=30)
+        async with Browser(bff) as bob:
+            await bob.log_in("bob")
+            await bob.post("/bff/logout")
+        bff.process.stop()
+        bff.start()
+        loaded = ("--event", "configuration.loaded")
+        await eventually(lambda: len(found(bff, *loaded)) >= 4, "the second start", within=30)
+        verified = bff_audit(bff, "verify")
+
+        assert 0 == verified.returncode, verified.stdout + verified.stderr
+        assert ["bob", "alice"] == [line["subject"] for line in found(bff, "--event", "login.done")]
+        (login,) = found(bff, "--event", "login.done", "--sub", "bob")
+        (logout,) = found(bff, "--event", "logout.done", "--sub", "bob")
+        assert login["session"] == logout["session"]
+        assert "127.0.0.1" == login["address"]
+        assert [] == found(bff, "--event", "keys.changed")
+        if sink == "file":
+            bff.audit.write_bytes(bff.audit.read_bytes().replace(b'"bob"', b'"eve"', 1))
+            broken = bff_audit(bff, "verify")
+            assert (1, True) == (broken.returncode, f"BROKEN at line {login['seq']}" in broken.stdout)
+
+
+async def test_lines_on_standard_output_can_be_captured_and_verified(tmp_path):
+    """As a platform does that collects what containers print."""
+    port = reserve_port()
+    with start_issuer(**redirect_uris(port)) as issuer, start_product(issuer, None, port=port, workers=2) as bff:
+        bff.process.stop()
+        bff.config.write_text(bff.config.read_text().replace(f'sink = "file:{bff.audit}"', 'sink = "stdout"'))
+        bff.start()
+        async with Browser(bff) as browser:
+            await browser.log_in()
+        await eventually(lambda: '"event":"login.done"' in bff.output(), "the login on the output")
+        captured = tmp_path / "captured"
+        captured.write_text(bff.output())
+        verified = bff_audit(bff, "verify", "--file", str(captured))
+
+        assert 0 == verified.returncode, verified.stdout + verified.stderr
+        assert "chain(s), one for each process" in verified.stdout
