@@ -1,14 +1,19 @@
 """Counting rates in a real Valkey, for several workers: by TCP and by its socket, and while it is away."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+import redis.asyncio
 
 from bff.assembly.limits import build_limits
 from bff.config.settings import LimitsSettings, Secret
 from bff.config.value_types import Rate
 from bff.errors import TooManyRequests
+from bff.proxy.limits import Gate
 from tests.internet import make_settings
+from tests.processes import ROOT
 from tests.servers import start_valkey
 
 
@@ -45,7 +50,8 @@ async def test_workers_count_together(address):
         try:
             outcomes = [await passes(worker) for worker in (one, two, one, two, one)]
             other = await passes(two, "b")
-            keys = await one.counters._redis.bridge.storage.keys("*")
+            async with redis.asyncio.Redis.from_url(valkey.url) as client:
+                keys = await client.keys("*")
         finally:
             await one.close()
             await two.close()
@@ -84,13 +90,9 @@ async def test_other_stores_count_in_memory(store):
 
 
 def test_nothing_is_built_that_is_not_asked_for():
-    """No limit, no counters, no connection."""
+    """No limit, no counters, no connection, not even the library."""
+    script = "import sys, bff.app; assert not {'limits', 'redis'} & set(sys.modules)"
     limits = build_limits(make_settings(), lambda *_: None)
 
-    assert (None, None, None, None, None) == (
-        limits.counters,
-        limits.logins,
-        limits.gate.per_session,
-        limits.gate.per_address,
-        limits.gate.crowd,
-    )
+    assert (None, Gate()) == (limits.logins, limits.gate)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=ROOT)

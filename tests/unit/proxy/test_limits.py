@@ -7,8 +7,9 @@ from limits.errors import StorageError
 
 from bff.errors import ServerBusy, TooManyRequests
 from bff.http.problems import build_problem_response
-from bff.proxy import limits
-from bff.proxy.limits import Counters, Crowd, RateLimit, WorkerCounters
+from bff.proxy import rate_counters
+from bff.proxy.limits import Crowd, RateLimit
+from bff.proxy.rate_counters import Counters, WorkerCounters
 from tests.world import eventually
 
 LONG = 3600  # seconds: no test outlives this window
@@ -50,7 +51,8 @@ class Clock:
 def limit(amount=3, shared=None, told=None, clock=None, seconds=LONG):
     """A limit of so many in a long time."""
     told, clock = told if told is not None else Told(), clock or Clock()
-    return RateLimit("session", amount, seconds, Counters(shared, told, clock), told, clock)
+    hit = Counters(shared, told, clock).limit("session", amount, seconds)
+    return RateLimit("session", amount, seconds, hit, told, clock)
 
 
 async def refused(checked, key="a"):
@@ -139,7 +141,7 @@ async def test_refusals_are_told_once_in_a_while():
 @pytest.mark.parametrize("failure", [StorageError(ConnectionError("gone")), OSError("gone"), None])
 async def test_storage_that_is_away_refuses_nobody(monkeypatch, failure):
     """The worker counts by itself, does not ask again for a while, and says so once."""
-    monkeypatch.setattr(limits, "_PATIENCE", 0.01)
+    monkeypatch.setattr(rate_counters, "_PATIENCE", 0.01)
     redis, told, clock = Redis(), Told(), Clock()
     redis.failure, redis.hangs = failure, failure is None
     checked = limit(3, redis, told, clock)
@@ -168,7 +170,7 @@ async def test_storage_that_is_back_is_used_again():
 
 async def test_counters_in_memory_are_bounded(monkeypatch):
     """Many addresses do not fill the memory; the longest unused are forgotten."""
-    monkeypatch.setattr(limits, "_COUNTERS", 10)
+    monkeypatch.setattr(rate_counters, "_COUNTERS", 10)
     counters = WorkerCounters()
     for number in range(100):
         await counters.incr(str(number), LONG)
