@@ -6,7 +6,7 @@ FROM node:24-slim AS app
 WORKDIR /src
 COPY frontend_example/package.json frontend_example/package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY frontend_example/index.html frontend_example/tsconfig.json frontend_example/vite.config.ts ./
+COPY frontend_example/index.html frontend_example/tsconfig.json frontend_example/vite.config.ts frontend_example/compress.mjs ./
 COPY frontend_example/src ./src
 RUN npm run build
 
