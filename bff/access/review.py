@@ -145,9 +145,7 @@ class Review:
         Raises:
             UnknownSubjectError: somebody was never seen; nothing has been done.
         """
-        for ruling in rulings:
-            if await self._registry.find(ruling.issuer, ruling.subject, now) is None:
-                raise UnknownSubjectError(ruling.subject)
+        await self.check_known(rulings, now)
         for ruling in rulings:
             if ruling.decision == "revoke":
                 await self._end_subject(ruling.issuer, ruling.subject, by)
@@ -173,6 +171,12 @@ class Review:
             now,
         )
         return review_id, review
+
+    async def check_known(self, rulings: Sequence[Ruling], now: float) -> None:
+        """Raise `UnknownSubjectError` for the first who was never seen."""
+        for ruling in rulings:
+            if await self._registry.find(ruling.issuer, ruling.subject, now) is None:
+                raise UnknownSubjectError(ruling.subject)
 
     async def history(
         self, now: float, *, after: bytes = b"", limit: int = 50

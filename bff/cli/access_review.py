@@ -1,7 +1,6 @@
 """`bff access review`: who has access to what, why, and whether they use it; and recording what is decided."""
 
 from collections.abc import AsyncIterator
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -129,15 +128,12 @@ def read_decisions(file: str, issuer: str) -> tuple[str, list[Ruling]]:
 
 async def record_all(review: Review, note: str, rulings: list[Ruling], by: str, now: float) -> str:
     """Record decisions, a thousand to a review, and say what was done."""
-    waiting = iter(rulings)
-    count = 0
     try:
-        while part := list(islice(waiting, MOST_RULINGS)):
-            await review.record(by, note, part, now)
-            count += 1
+        await review.check_known(rulings, now)
+        for start in range(0, len(rulings), MOST_RULINGS):
+            await review.record(by, note, rulings[start : start + MOST_RULINGS], now)
     except UnknownSubjectError as error:
-        told = "" if count == 0 else f", after {count * MOST_RULINGS} decisions that are recorded"
-        raise click.ClickException(f"nobody called {printable(str(error))} was seen{told}") from None
+        raise click.ClickException(f"nobody called {printable(str(error))} was seen") from None
     revoked = sum(ruling.decision == "revoke" for ruling in rulings)
     return f"recorded: {len(rulings) - revoked} kept, {revoked} revoked"
 

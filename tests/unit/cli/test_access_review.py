@@ -208,3 +208,66 @@ def test_history_pages_through_everything(bff):
     shown = json.loads(bff("access", "review", "--history", "--format", "json").stdout)
 
     assert [f"by-{number}" for number in range(45)] == [review["by"] for review in shown]
+
+
+@pytest.mark.usefixtures("peopled")
+def test_the_check_tells_when_the_review_is_due(bff, directory):
+    """A warning once it is overdue; nothing where none is ever due."""
+    from bff.cli.checks.outcome import Status
+    from bff.cli.checks.review import check_review
+
+    (before,) = asyncio.run(check_review(load_config("bff.toml")))
+    bff("access", "review", "--by", "carol", "--record", decisions(directory, ("alice", "keep")))
+    (after,) = asyncio.run(check_review(load_config("bff.toml")))
+    text = (directory / "bff.toml").read_text()
+    (directory / "bff.toml").write_text(text.replace('interval = "90d"', ""))
+
+    assert (Status.WARN, "never reviewed yet; the review was due on") == (before.status, before.message[:41])
+    assert (Status.OK, "access was last reviewed on") == (after.status, after.message[:27])
+    assert [] == asyncio.run(check_review(load_config("bff.toml")))
+
+
+@pytest.mark.usefixtures("peopled")
+def test_a_store_that_cannot_be_asked_is_said_and_fails_nothing_else(bff, directory):
+    """The linter goes on; the command ends with the reason."""
+    for file in directory.glob("sessions.db*"):
+        file.unlink()
+    (directory / "sessions.db").write_text("this is no database, and long enough to be taken for one" * 100)
+    linted = bff("access", "lint")
+    shown = bff("access", "review")
+
+    assert "whether a review is overdue cannot be told" in linted.stderr
+    assert "review_overdue" not in linted.stdout
+    assert 1 == shown.exit_code
+    assert "the session store does not answer" in " ".join(shown.stderr.split())
+
+
+def test_many_decisions_become_several_reviews():
+    """A thousand to each; with a name that is unknown among them there is none."""
+    from rich_click import ClickException
+
+    from bff.access.review import UnknownSubjectError
+    from bff.cli.access_review import record_all
+
+    class Book:
+        def __init__(self):
+            self.parts = []
+
+        async def check_known(self, rulings, now):
+            if any(ruling.subject == "mallory" for ruling in rulings):
+                raise UnknownSubjectError("mallory")
+
+        async def record(self, by, note, rulings, now):
+            self.parts.append((by, note, len(rulings)))
+
+    def rulings(*names):
+        return [Ruling(name, ISSUER, "keep") for name in names]
+
+    book, other = Book(), Book()
+    said = asyncio.run(record_all(book, "n", rulings(*map(str, range(2500))), "carol", 0.0))
+    with pytest.raises(ClickException, match="nobody called mallory was seen"):
+        asyncio.run(record_all(other, "n", rulings(*map(str, range(1000)), "mallory"), "carol", 0.0))
+
+    assert "recorded: 2500 kept, 0 revoked" == said
+    assert [("carol", "n", 1000), ("carol", "n", 1000), ("carol", "n", 500)] == book.parts
+    assert [] == other.parts
