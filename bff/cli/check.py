@@ -50,6 +50,7 @@ def examine(config: Path | None) -> list[Outcome]:
 async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Outcome]:
     """Ask everybody at once; `tell` hears what is still going on after a second."""
     # Here, because they bring the HTTP client and the stores, which `bff --help` need not wait for.
+    from bff.cli.checks.audit import check_audit  # noqa: PLC0415
     from bff.cli.checks.local import check_addresses, check_policies, check_secrets  # noqa: PLC0415
     from bff.cli.checks.reach import check_page, check_store, check_upstreams  # noqa: PLC0415
     from bff.cli.checks.reach_issuer import check_clock, check_issuer  # noqa: PLC0415
@@ -69,6 +70,7 @@ async def reach_out(settings: Settings, tell: Callable[[str], None]) -> list[Out
         *check_policies(settings),
         *reached,
         *check_page(settings),
+        *check_audit(settings),
     ]
 
 

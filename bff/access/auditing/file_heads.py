@@ -67,10 +67,19 @@ def locked_head(path: Path, chain: Chain) -> Iterator[HeadFile]:
     """Hold the lock of the log at `path`. Blocks for some seconds at most; raises `OSError`."""
     fd = os.open(head_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        give_to(fd, head_path(path), path.parent.stat())
         _lock(fd)
         yield HeadFile(fd, chain)
     finally:
         os.close(fd)  # which gives the lock back
+
+
+def give_to(fd: int, path: Path, owner: os.stat_result) -> None:
+    """Let a file that root has just made belong to whoever the server runs as: it must be able to go on with it."""
+    found = os.fstat(fd)
+    is_new = os.geteuid() == 0 and found.st_size == 0 and found.st_uid == 0
+    if is_new and path.lstat().st_ino == found.st_ino:  # never what a link leads to
+        os.fchown(fd, owner.st_uid, owner.st_gid)
 
 
 def read_head(path: Path, chain: Chain) -> Head | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bff.access.auditing.chain import Chain, Head
 from bff.access.auditing.events import AuditEvent, build_event
-from bff.access.auditing.file_heads import locked_head
+from bff.access.auditing.file_heads import give_to, head_path, locked_head
 from bff.access.auditing.file_resume import Resumed, resume
 from bff.access.auditing.sinks import AuditSinkFailed
 
@@ -48,6 +48,7 @@ class FileSink:
             try:
                 if not stat.S_ISREG(os.fstat(fd).st_mode):
                     raise OSError("not a regular file")
+                give_to(fd, self.path, head_path(self.path).stat())
                 resumed = resume(self.path, fd, heads, self.chain)
                 head = self._write(fd, resumed, events)
                 heads.write(head)

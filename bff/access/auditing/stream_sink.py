@@ -24,8 +24,10 @@ class StreamSink:
         opened = [build_event("audit.opened", {"reason": "new"}, events[0].time)] if self._head.seq == 0 else []
         lines, _, head = self._chain.extend(self._head, [*opened, *events])
         try:
-            await asyncio.to_thread(self._write, b"\n".join(lines) + b"\n")
+            await asyncio.to_thread(self._write, lines)
         except (OSError, ValueError) as error:  # the latter is what a closed output says
+            # Some lines may be out, and all of them will come again: not twice in one chain.
+            self._head = new_chain()
             raise AuditSinkFailed(type(error).__name__) from error
         self._head = head
 
@@ -36,10 +38,13 @@ class StreamSink:
     async def close(self) -> None:
         """Whoever opened the stream closes it."""
 
-    def _write(self, content: bytes) -> None:
+    def _write(self, lines: Sequence[bytes]) -> None:
+        # One write a line: what other processes write to the same pipe may come between writes, not within one.
         if self._path is not None:
             with self._path.open("ab", buffering=0) as file:
-                file.write(content)
+                for line in lines:
+                    file.write(line + b"\n")
             return
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        for line in lines:
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
