@@ -317,6 +317,18 @@ async def test_parameter_that_cannot_be_used_is_refused(world, query):
     assert (422, "invalid_request") == (answer.status, answer.code)
 
 
+@pytest.mark.parametrize(
+    "field", ['"at": 1e18', '"at": -1', '"method": ""', '"path": "api"', '"roles": "admin"', '"x": 1']
+)
+async def test_question_that_makes_no_sense_is_refused(world, field):
+    """A decision is asked about a method, a path of ours and a time that calendars know."""
+    body = ('{"method": "GET", "path": "/api/x", ' + field + "}").encode()
+
+    answer = await managed(world, "POST", "/admin/decisions", body)
+
+    assert (422, "invalid_request") == (answer.status, answer.code)
+
+
 async def test_body_has_a_limit(world):
     """Nobody fills a worker's memory, not even an operator."""
     answer = await managed(world, "POST", "/admin/decisions", b'{"path": "' + b"x" * 100_000 + b'"}')

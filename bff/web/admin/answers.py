@@ -12,6 +12,10 @@ Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many items 
 After = Annotated[str, QueryParameter(description="The cursor that the previous page gave as `next`.")]
 
 
+# Up to the year 9000: beyond, calendars end.
+Moment = Annotated[float, msgspec.Meta(ge=0, le=221_845_392_000)]
+
+
 class Audit(msgspec.Struct, frozen=True):
     """Where audit lines go, and whether they can be searched here."""
 
@@ -160,7 +164,7 @@ class DecisionQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims: dict[str, Any] = {}
     scope: str = ""
     address: str = ""
-    at: float | None = None
+    at: Moment | None = None
     session: str | None = None
 
 

@@ -131,7 +131,7 @@ def build_selection(order: RevocationOrder, now: float) -> Selection:
     Raises:
         InvalidRequest: it names nothing, more than one thing, or a time that is yet to come.
     """
-    given = [name for name in CRITERIA if getattr(order, name) not in {None, False}]
+    given = _given(order)
     if len(given) != 1:
         found = ", ".join(given) or "none"
         raise InvalidRequest(f"body: name exactly one of {', '.join(CRITERIA)}; found: {found}.")
@@ -171,6 +171,10 @@ def _item(listed: Listed) -> SessionItem:
     )
 
 
+def _given(order: RevocationOrder) -> list[str]:
+    return [name for name in CRITERIA if getattr(order, name) is not None and getattr(order, name) is not False]
+
+
 def _target(order: RevocationOrder) -> str:
-    given = next(name for name in CRITERIA if getattr(order, name) not in {None, False})
+    (given,) = _given(order)
     return "all" if given == "all" else f"{given}:{getattr(order, given)}"
