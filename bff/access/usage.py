@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from msgspec.structs import replace
 
 from bff.access.openings import ReviewedRoute, claims_asked_for, claims_kept
-from bff.access.review_records import MOST_ORIGINS, MOST_USES, Seen, Use, bounded, merge
+from bff.access.review_records import MOST_ORIGINS, MOST_USES, Seen, Use, bounded, encode, merge
 from bff.access.review_registry import Registry
 from bff.access.roles import RoleOrigin
 from bff.errors import SessionStoreUnavailable
@@ -81,7 +81,10 @@ class Usage:
     async def run(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         """Write what was noted, again and again, until cancelled."""
         while True:
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception as error:  # noqa: BLE001 - a worker that stopped writing would note in vain for ever
+                self._emit("background.crashed", {"task": "write-registry", "error": type(error).__name__})
             await sleep(INTERVAL)
 
     async def flush(self) -> bool:
@@ -177,6 +180,13 @@ class Usage:
         )
 
     def _wait(self, seen: Seen) -> None:
+        try:
+            encode(seen)
+        except (
+            ValueError
+        ):  # half a surrogate pair, say: nobody can sign in with that, and it must not stop the rest
+            self._emit("registry.failed", {"error": "cannot_be_written"})
+            return
         name = (seen.issuer, seen.subject)
         known = self._waiting.get(name)
         if known is not None:

@@ -266,6 +266,23 @@ async def test_a_route_that_nobody_who_was_seen_can_reach_is_a_finding():
     assert ["api.1.allow"] == [item["where"] for item in unreachable]
 
 
+async def test_filters_that_mean_nothing_are_refused():
+    """A filter that is misspelt must not show everybody."""
+    async with World(settings()) as world:
+        operator = await seen(world)
+        for query in (
+            "unused_days=nan",
+            "unused_days=-1",
+            "unused_days=x",
+            "limit=0",
+            "limit=201",
+            "name=x",
+            "after=x",
+        ):
+            response = await operator.request("GET", f"/admin/subjects?{query}")
+            assert (422, "invalid_request", query) == (response.status, response.code, query)
+
+
 async def test_an_id_of_nobody_is_not_found():
     """Whatever it looks like."""
     async with World(settings()) as world:

@@ -180,3 +180,39 @@ async def test_roles_that_were_seen_are_told_now_and_then(desk):
 
     assert 1 == document.version
     assert {"reader"} == await desk.registry.roles(desk.now)
+
+
+async def test_what_cannot_be_written_stops_nobody_else(desk):
+    """Half a surrogate pair in a name: JSON can hold it, UTF-8 cannot (RFC 8259 §8.2)."""
+    grant = SimpleNamespace(tokens=SimpleNamespace(scope=""))
+    for odd in (live("bob", name="\ud800"), live("b\udfffb"), live("carol", dept="\ud800")):
+        desk.usage.told(grant, odd.principal)
+        desk.usage.logged_in(odd.principal, NOW)
+        desk.usage.note(odd, "/api", "GET", 0, NOW)
+    desk.usage.told(grant, live().principal)
+    assert await desk.usage.flush()
+    seen = await desk.everybody()
+
+    assert {"alice", "bob", "carol"} == seen.keys()
+    assert seen["carol"].claims is None
+    assert {("registry.failed", "cannot_be_written")} == {(name, fields["error"]) for name, fields in desk.events}
+
+
+async def test_a_mistake_of_ours_does_not_end_the_writing(desk):
+    """It is told, and tried again a minute later."""
+    desk.usage.logged_in(live().principal, NOW)
+    desk.documents.fault = ZeroDivisionError()
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        desk.documents.fault = None
+        if len(slept) == 2:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await desk.usage.run(sleep)
+
+    assert [60.0, 60.0] == slept
+    assert [("background.crashed", {"task": "write-registry", "error": "ZeroDivisionError"})] == desk.events
+    assert {"alice"} == (await desk.everybody()).keys()
