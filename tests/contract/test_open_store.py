@@ -1,5 +1,7 @@
 """Which URLs name a store, and what is said about those that do not."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from bff.session.records import Store
 from bff.session.stores import open_store
 from bff.session.stores.memory import MemoryStore
 from bff.session.stores.redis import RedisStore
-from bff.session.stores.sqlite import SqliteStore
+from bff.session.stores.sqlite import COUNT, SqliteStore
+from bff.session.stores.sqlite_schema import SCHEMA, SCHEMA_VERSION
 
 
 @pytest.mark.parametrize(
@@ -80,3 +83,20 @@ async def test_a_relative_path_is_relative_to_the_working_directory(
     assert 7.0 == await absolute.recall(b"name", 0.0)
     await relative.close()
     await absolute.close()
+
+
+async def test_a_file_of_an_earlier_release_is_counted_by_its_index_too(tmp_path: Path) -> None:
+    """What the count reads is added to a file that has none, and the earlier release goes on with that file."""
+    path = tmp_path / "sessions.db"
+    with closing(sqlite3.connect(path)) as earlier:
+        for statement in SCHEMA:
+            earlier.execute(statement)
+    store = SqliteStore(path)
+
+    assert 0 == await store.count(1_000_000.0)
+
+    await store.close()
+    with closing(sqlite3.connect(path)) as now:
+        assert SCHEMA_VERSION == now.execute("PRAGMA user_version").fetchone()[0]
+        (plan,) = now.execute(f"EXPLAIN QUERY PLAN {COUNT}", (1_000_000.0,)).fetchall()
+    assert "live_sessions_by_end" in plan[-1]
