@@ -443,8 +443,8 @@ async def test_mistake_after_the_decision_ends_the_connection(world, browser):
     assert ["ZeroDivisionError"] == [event["error"] for event in world.told("request.crashed")]
 
 
-async def test_other_kinds_of_connections_are_closed(world):
-    """WebSockets are turned away, not left hanging."""
+async def test_socket_to_where_there_is_none_is_closed(world):
+    """It is turned away, not left hanging."""
     sent = []
 
     async def receive():
@@ -453,7 +453,7 @@ async def test_other_kinds_of_connections_are_closed(world):
     async def send(message):
         sent.append(message)
 
-    await world.apps[0]({"type": "websocket"}, receive, send)
+    await world.apps[0]({"type": "websocket", "raw_path": b"/nowhere", "headers": []}, receive, send)
 
     assert [("websocket.close", 1008)] == [(message["type"], message["code"]) for message in sent]
     await settle()
