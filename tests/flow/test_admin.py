@@ -269,3 +269,15 @@ async def test_routes_come_with_their_rules_in_words_and_what_is_to_be_said_of_t
     levels = [item["level"] for item in (await managed(world, "GET", "/admin/findings")).document["items"]]
     assert sorted(levels, key=["error", "warning", "info"].index) == levels
     assert levels
+
+
+async def test_page_that_refreshes_itself_keeps_no_session_open(world):
+    """An unattended console logs its operator out as any page does (OWASP ASVS 7.3.1)."""
+    alice = await signed_in(world)
+    before = (await alice.get("/bff/user?slide=false")).document["session"]["idle_expires_in"]
+    world.clock.advance(120)
+
+    await alice.get("/bff/admin/overview?slide=false")
+    assert before - 120 == (await alice.get("/bff/user?slide=false")).document["session"]["idle_expires_in"]
+    await alice.get("/bff/admin/overview")
+    assert before == (await alice.get("/bff/user?slide=false")).document["session"]["idle_expires_in"]

@@ -28,6 +28,7 @@ from bff.web.endpoints import Endpoints
 Connection = ASGIConnection[Any, Any, Any, State]
 Networks = Sequence[IPv4Network | IPv6Network]
 REQUEST_ID_KEY = "request_id"
+SLIDE = "slide"  # a parameter of every call
 _MOST_FAILURES = 10  # wrong tokens from one address
 _WINDOW = 60.0  # seconds
 _MOST_ADDRESSES = 4096
@@ -120,7 +121,8 @@ class SessionGuard:
             what = {"reason": "role_missing", "outcome": "denied"}
             self.emit("admin.refused", {**who, **what, "address": address, "request_id": request_id})
             raise AccessDenied(f"The console takes one of these roles: {', '.join(sorted(self.roles))}.")
-        endpoints.sessions.slide(live, now)
+        if connection.query_params.get(SLIDE) != "false":  # a page that refreshes itself is nobody's use of it
+            endpoints.sessions.slide(live, now)
         claims = {name: principal.claims[name] for name in endpoints.user_claims if name in principal.claims}
         connection.state[STATE_KEY] = Actor(principal.subject, "session", address, request_id, self.emit, claims)
 

@@ -11,7 +11,7 @@ from litestar.response.base import ASGIResponse
 
 from bff.http.problems import NO_STORE, SECURITY_HEADERS
 from bff.web.admin.errors import InvalidRequest
-from bff.web.admin.guards import Connection
+from bff.web.admin.guards import SLIDE, Connection
 from bff.web.admin.openapi import build_document
 from bff.web.admin.operators import provide_operator
 from bff.web.answers import build_answer
@@ -68,7 +68,7 @@ async def refuse_unknown_parameters(connection: Connection, handler: BaseRouteHa
     declared = handler.parsed_fn_signature.parameters.keys() - _NOT_FROM_THE_QUERY - connection.path_params.keys()
     seen: set[str] = set()
     for name, _ in connection.query_params.multi_items():
-        if name not in declared:
+        if name not in declared and name != SLIDE:
             raise InvalidRequest(f"{name[:40]}: no such parameter. Known are: {', '.join(sorted(declared))}.")
         if name in seen:
             raise InvalidRequest(f"{name}: it came more than once.")
