@@ -24,7 +24,8 @@ export function createApi(door: Door) {
 
   return {
     me: (signal?: AbortSignal) => get<shapes.Me>("me", {}, signal),
-    overview: (window: number, signal?: AbortSignal) => get<shapes.Overview>("overview", { window }, signal),
+    // It refreshes itself, and must not keep the session of a page that nobody looks at from ending.
+    overview: (window: number, signal?: AbortSignal) => get<shapes.Overview>("overview", { window, slide: "false" }, signal),
     sessions: (query: Query, signal?: AbortSignal) => page<shapes.SessionItem>("sessions", query, signal),
     session: (handle: string, signal?: AbortSignal) =>
       get<shapes.SessionDetail>(`sessions/${encodeURIComponent(handle)}`, {}, signal),
