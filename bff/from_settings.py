@@ -103,9 +103,11 @@ def build_dev_server(settings: Settings) -> Route | None:
     """Return the pseudo-route of a front-end development server behind us, if there is one."""
     if settings.spa is None or settings.spa.upstream is None:
         return None
+    addresses = build_addresses((settings.spa.upstream,))
     return Route(
         path=_DEV_SERVER,
-        upstream=settings.spa.upstream.rstrip("/"),
+        upstream=addresses[0].url,
+        upstreams=addresses,
         needs_session=False,
         sends_token=False,
         csrf=Csrf.OFF.value,

@@ -9,8 +9,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from bff.cli.checks.outcome import Outcome, Status
 from bff.config.addresses import DEFAULT_PORTS, is_loopback
-from bff.config.settings import Settings, TlsSettings
+from bff.config.settings import ApiSettings, Settings, TlsSettings
 from bff.errors import SessionStoreUnavailable
+from bff.events import ignore
+from bff.from_settings import build_route
+from bff.proxy.upstreams import Upstreams
 from bff.session.stores import open_store
 
 
@@ -46,17 +49,27 @@ def _future_file(file: Path) -> Outcome:
 async def check_upstreams(settings: Settings) -> list[Outcome]:
     """Connect to each upstream once, with TLS where it is https. Nothing is sent."""
     wanted: _Wanted = {}
-    for api in settings.api:
-        for upstream in api.addresses:
-            if not upstream.startswith("unix:"):
-                _want(wanted, upstream, api.connect_timeout, api.tls)
+    upstreams = [(each, api.connect_timeout, api.tls) for api in settings.api for each in api.addresses]
     if settings.spa is not None and settings.spa.upstream is not None:
-        _want(wanted, settings.spa.upstream, 5.0, TlsSettings())
+        upstreams.append((settings.spa.upstream, 5.0, TlsSettings()))
+    sockets = {upstream.split(":")[1] for upstream, *_ in upstreams if upstream.startswith("unix:")}
+    for upstream, timeout, tls in upstreams:
+        if not upstream.startswith("unix:"):
+            _want(wanted, upstream, timeout, tls)
     found = await asyncio.gather(*(_connect(*target, *how) for target, how in wanted.items()))
-    sockets = {upstream for api in settings.api for upstream in api.addresses if upstream.startswith("unix:")}
-    return [outcome for outcomes in found for outcome in outcomes] + [
-        await _connect_socket(upstream.split(":")[1]) for upstream in sorted(sockets)
-    ]
+    outcomes = [outcome for each in found for outcome in each]
+    outcomes += [await _connect_socket(path) for path in sorted(sockets)]
+    return outcomes + [outcome for api in settings.api for outcome in _check_identity(api, settings)]
+
+
+def _check_identity(api: ApiSettings, settings: Settings) -> list[Outcome]:
+    """Whether our own certificate and its key fit together."""
+    try:
+        Upstreams([build_route(api, settings)], ignore)
+    except ValueError:
+        advice = "see that tls.client_cert and tls.client_key are in PEM and belong together"
+        return [_unreached(api.path, "has a client certificate or key that cannot be used", advice)]
+    return []
 
 
 async def _connect_socket(path: str) -> Outcome:

@@ -21,8 +21,9 @@ from bff.cli.checks.outcome import Outcome, Status
 from bff.cli.checks.reach import check_page, check_store, check_upstreams
 from bff.cli.checks.reach_issuer import check_clock, check_issuer
 from bff.config import Secret, Settings
-from bff.config.settings import ApiSettings, OidcSettings, SessionSettings, SpaSettings, TokensSettings
-from tests.forging import ec_key
+from bff.config.settings import ApiSettings, OidcSettings, SessionSettings, SpaSettings, TlsSettings, TokensSettings
+from bff.config.value_types import Certificates
+from tests.forging import ec_key, self_signed_certificate
 from tests.neg_op import REMOVED, NegOp, Reply, json_reply
 from tests.neg_op_server import serve
 
@@ -301,6 +302,38 @@ async def test_https_upstreams_must_have_a_certificate_that_is_trusted(tmp_path,
     assert "has a bad certificate: self" in distrusted[0].message
     assert [] == bad(trusted)
     assert "has a bad certificate: IP address mismatch" in misnamed[0].message
+
+
+async def test_own_authorities_and_certificates_are_tried(tmp_path):
+    """`tls.ca_file` is believed; a certificate whose key is another one's is told before the start."""
+    where, whose = self_signed_certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(where, whose)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    own = TlsSettings(ca_file=Certificates(where.read_text()))
+    wrong = replace(own, client_cert=own.ca_file, client_key=Secret("-----BEGIN PRIVATE KEY-----\n!"))
+
+    async with server:
+        trusted = await check_upstreams(settings_for(api=(ApiSettings("/a", url, tls=own),)))
+        unfit = await check_upstreams(settings_for(api=(ApiSettings("/a", url, tls=wrong),)))
+
+    assert [] == bad(trusted)
+    assert [("FAIL", "upstream", "/a has a client certificate or key that cannot be used")] == bad(unfit)
+
+
+async def test_unix_sockets_are_connected_to(tmp_path):
+    """Those of routes and that of a development server."""
+    path = tmp_path / "api.sock"
+    settings = settings_for(
+        api=(ApiSettings("/a", upstreams=(f"unix:{path}:/v1",)),), spa=SpaSettings(upstream=f"unix:{path}")
+    )
+    away = await check_upstreams(settings)
+    async with await asyncio.start_unix_server(lambda _, writer: writer.close(), str(path)):
+        there = await check_upstreams(settings)
+
+    assert [("FAIL", "upstream", f"unix:{path} cannot be reached: no such file or directory")] == bad(away)
+    assert [] == bad(there)
 
 
 async def test_https_to_a_plain_port_fails():
