@@ -171,7 +171,7 @@ class Bff:
             note_use=self.reviewing.usage.note,
             recording=recording,
         )
-        self._sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
+        self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,
             EndpointParts(
@@ -224,7 +224,7 @@ class Bff:
             control_prefixes=prefixes,
             routes=self.routes,
             api=self.api,
-            sockets=self._sockets,
+            sockets=self.sockets,
             front=self._front,
             limits=self._limits,
             emit=self._emit,
@@ -235,7 +235,7 @@ class Bff:
     def plug_into(self, config: AppConfig) -> AppConfig:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
         config.route_handlers.extend([self._endpoints.router(), *self._administration.public()])
-        config.route_handlers.extend(build_mounts(self.routes, self.api, self._sockets))
+        config.route_handlers.extend(build_mounts(self.routes, self.api, self.sockets))
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
         return config

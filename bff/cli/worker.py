@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ from granian.server.embed import Server as EmbeddedServer
 from litestar import Litestar
 
 from bff.app import Bff, Parts
+from bff.cli.stopping import Stop
 from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
@@ -44,16 +44,8 @@ def build() -> FrontDoor:
             server.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait([serving], timeout=2.0)
 
-    @asynccontextmanager
-    async def draining(_app: Litestar) -> AsyncIterator[None]:
-        # granian ends the life cycle only when every answer has ended, and kills a worker that takes too long. It
-        # has asked the loop for these signals; the handlers that Python itself calls are free.
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(bff.drain))
-        yield
-
-    app = bff.front_door([draining] if listen == "same" else [draining, management])
+    Stop(bff.drain, bff.sockets.closed, settings.server.shutdown_timeout).stand_between(asyncio.get_event_loop())
+    app = bff.front_door([] if listen == "same" else [management])
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
     return app

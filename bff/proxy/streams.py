@@ -169,6 +169,8 @@ class OpenCalls:
 
     def _look(self) -> None:
         self._timer = None
+        if self._by_session or self._anonymous:
+            self._look_later()  # first: whatever goes wrong below, the next look comes
         drained = self._drained()
         for opened in self._all():
             opened.tick(drained)
@@ -176,8 +178,6 @@ class OpenCalls:
         doubtful = [live for live, watched in tuple(self._by_session.items()) if self._look_at(live, watched, now)]
         if doubtful and (self._asking is None or self._asking.done()):
             self._asking = asyncio.get_running_loop().create_task(self._ask(doubtful), name="ask-after-sessions")
-        if self._by_session or self._anonymous:
-            self._look_later()
 
     def _look_at(self, live: LiveSession, watched: _Watched, now: float) -> bool:
         """Return whether the store must be asked if the session still lives."""

@@ -1,5 +1,6 @@
 """The way of one WebSocket: decided on like a request, opened at the upstream, relayed until it ends."""
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -52,6 +53,8 @@ class Places:
         self._most = most
         self._most_per_session = most_per_session
         self._taken = 0
+        self._free = asyncio.Event()
+        self._free.set()
         self._by_session: Counter[bytes] = Counter()
 
     @contextmanager
@@ -68,6 +71,7 @@ class Places:
         if live is not None and self._by_session[key] >= self._most_per_session:
             raise TooManyRequests("This session has too many WebSockets open. Close some and try again.")
         self._taken += 1
+        self._free.clear()
         self._by_session[key] += 1
         try:
             yield
@@ -76,6 +80,12 @@ class Places:
             self._by_session[key] -= 1
             if not self._by_session[key]:
                 del self._by_session[key]
+            if not self._taken:
+                self._free.set()
+
+    async def all_free(self) -> None:
+        """Return once none is taken."""
+        await self._free.wait()
 
 
 class SocketProxy:
@@ -103,6 +113,10 @@ class SocketProxy:
         self._cookie_name = cookie_name.encode("ascii")
         self._cookie_deletion = cookie_deletion
         self._emit = emit
+
+    async def closed(self) -> None:
+        """Return once no socket is open, nor being opened."""
+        await self._places.all_free()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
         """Serve one WebSocket whose path belongs to `route`."""

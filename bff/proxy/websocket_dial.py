@@ -66,6 +66,7 @@ class Dialer:
             yield UpstreamSocket(connection)
         finally:
             self._open[address] -= 1
+            connection.transport.abort()  # if it is still there: whoever used it did not come to close it
 
     async def _connect(
         self, call: Call, rules: SocketRules, query: str, subprotocols: Sequence[str]

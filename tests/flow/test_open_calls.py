@@ -270,6 +270,30 @@ async def test_draining_is_told_at_once_and_to_those_who_come_later(world):
     let_go(world, early, late)
 
 
+async def test_one_call_that_misbehaves_keeps_no_other_from_being_looked_at(world):
+    """A mistake in one look must not be the last look."""
+
+    class Broken(Held):
+        def tick(self, draining_for: float | None) -> None:
+            super().tick(draining_for)
+            raise ZeroDivisionError
+
+    browser = world.browser()
+    await browser.log_in()
+    held = await hold(world, browser)
+    broken = Broken(held.call)
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context))
+    world.bffs[0]._opened.add(broken)
+    await eventually(lambda: len(told) > 1)
+    world.bffs[0]._opened.discard(broken)
+    world.clock.advance(IDLE + 1)
+    await eventually(lambda: held.endings)
+
+    assert Ending.SESSION_ENDED == held.endings[0]
+    let_go(world, held)
+
+
 # ── answers on their way ────────────────────────────────────────────────────────────────────────────────────
 
 

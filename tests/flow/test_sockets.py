@@ -145,7 +145,7 @@ async def world():
 
 @pytest.fixture
 def dialer(world: World) -> Dialer:
-    dialer = world.bffs[0]._sockets._dialer = Dialer()  # type: ignore[assignment]
+    dialer = world.bffs[0].sockets._dialer = Dialer()  # type: ignore[assignment]
     return dialer
 
 

@@ -157,6 +157,18 @@ async def test_browser_s_close_reaches_the_upstream(
     assert code == opened.close_code
 
 
+async def test_browser_s_close_without_a_code_is_one_for_both(browser: Browser, upstream: SocketUpstream) -> None:
+    """`socket.close()` of a page: it is answered in kind, not with a complaint."""
+    async with socket_of(browser, "/ws/echo") as socket:
+        async with socket.send_context():
+            socket.protocol.send_close()
+        assert (1005, "") == (socket.close_code, socket.close_reason)
+    (opened,) = upstream.opened
+
+    await eventually(opened.ended.is_set)
+    assert 1005 == opened.close_code
+
+
 async def test_browser_that_vanishes_ends_the_upstream_s_socket(browser: Browser, upstream: SocketUpstream) -> None:
     """Its connection is reset, without a word."""
     async with socket_of(browser, "/ws/echo") as socket:
