@@ -1,11 +1,17 @@
 """A look at every token that comes at a login or a renewal; what is found is told once a process."""
 
+from collections.abc import Callable
+
 from bff.access.findings import AccessFinding
 from bff.access.token_lint import lint_claims
 from bff.events import Emit
 from bff.oidc.grant import Grant
 
 _MAX_TOLD = 1000
+
+
+def _keep_quiet(_finding: AccessFinding) -> None:
+    """Tell nobody else."""
 
 
 class TokenInspection:
@@ -15,6 +21,7 @@ class TokenInspection:
         self._emit = emit
         self._told: set[tuple[str, str]] = set()
         self.found: list[AccessFinding] = []
+        self.on_found: Callable[[AccessFinding], None] = _keep_quiet  # whoever else wants to hear of each
 
     def __call__(self, grant: Grant) -> None:
         """Look at the tokens of a grant."""
@@ -28,6 +35,7 @@ class TokenInspection:
             if key not in self._told and len(self._told) < _MAX_TOLD:
                 self._told.add(key)
                 self.found.append(finding)
+                self.on_found(finding)
                 self._emit(
                     "token_finding",
                     {

@@ -17,6 +17,7 @@ from bff.access.principals import Principals
 from bff.access.question import Advisor
 from bff.access.review import Review
 from bff.access.roles import RoleReader
+from bff.access.seen_findings import SeenFindings
 from bff.access.statistics import Statistics
 from bff.assembly.directory import build_directory
 from bff.config.findings import Finding
@@ -28,6 +29,7 @@ from bff.session.background import Background
 from bff.session.ending import Ending
 from bff.session.principal import Principal
 from bff.session.records import Store
+from bff.session.stores import documents_of
 from bff.session.vault import Vault
 from bff.web.admin.access import RouteInfo, decision_handlers, route_handlers
 from bff.web.admin.answers import Audit, Me
@@ -169,9 +171,13 @@ def build_handlers(settings: Settings, parts: AdministrationParts) -> list[HTTPR
     def opens_of(principal: Principal, _now: float) -> Sequence[Opening]:
         return openings(reviewed, Holder(principal, claims_known=False))
 
+    inspection = parts.principals.inspection
+    seen = SeenFindings(documents_of(parts.store), parts.vault.ring, parts.background, clock)
+    inspection.on_found = seen.note
+
     async def findings() -> Sequence[AccessFinding]:
-        seen = await parts.review.findings(clock())
-        return merge_findings(settings, parts.warnings, [*parts.principals.inspection.found, *seen])
+        others = [*await seen.all(inspection.found), *await parts.review.findings(clock())]
+        return merge_findings(settings, parts.warnings, others)
 
     async def finding_counts() -> FindingCounts:
         levels = Counter(finding.level.value for finding in await findings())

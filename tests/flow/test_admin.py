@@ -281,3 +281,19 @@ async def test_page_that_refreshes_itself_keeps_no_session_open(world):
     assert before - 120 == (await alice.get("/bff/user?slide=false")).document["session"]["idle_expires_in"]
     await alice.get("/bff/admin/overview")
     assert before == (await alice.get("/bff/user?slide=false")).document["session"]["idle_expires_in"]
+
+
+async def test_what_is_found_in_tokens_at_one_worker_is_shown_by_the_other_one(world):
+    """Findings name the claim and never its value, and which worker answers makes no difference."""
+    world.op.access_token = {"ssn": "123-45-6789"}
+    await signed_in(world, worker=0)
+    await eventually(lambda: not world.bffs[0]._background._tasks)
+
+    (found,) = [
+        item
+        for item in (await managed(world, "GET", "/admin/findings", worker=1)).document["items"]
+        if item["where"] == "access_token ssn"
+    ]
+
+    assert "123-45-6789" not in repr(found)
+    assert b"ssn" not in repr(world.store.inner.documents.__dict__).encode()  # what lies in the store is sealed
