@@ -3,11 +3,12 @@
 import asyncio
 import json
 from functools import partial
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bff.access.auditing import AuditQuery
+from bff.access.auditing import AuditQuery, file_search
 from bff.access.auditing.chain import new_chain
 from bff.access.auditing.events import build_event
 from bff.access.auditing.file_search import Search
@@ -113,12 +114,20 @@ def expected(lines, query):
 
 
 @settings(deadline=None)
-@given(EVENTS, QUERIES)
-def test_search_in_a_file_finds_what_fits_page_by_page(tmp_path_factory, events, query):
-    """The same as looking at every line, whatever the order of times, in as many pages as it takes."""
+@given(EVENTS, QUERIES, st.sampled_from([100, 1000, 1 << 20]), st.sampled_from([16, 4096]))
+def test_search_in_a_file_finds_what_fits_page_by_page(tmp_path_factory, events, query, block, piece):
+    """The same as looking at every line, whatever the order of times, in as many pages and reads as it takes."""
     lines, _ = lines_of(events)
     path = tmp_path_factory.getbasetemp() / "searched.jsonl"
     path.write_bytes(b"".join(line + b"\n" for line in lines))
+    with patch.multiple(file_search, _BLOCK=block, _PIECE=piece):
+        found = search_all(path, query)
+
+    assert expected(lines, query) == found
+
+
+def search_all(path, query):
+    """What a search finds, page after page."""
     found, after = [], None
     while True:
         search = Search(_after(query, after), float("inf"))
@@ -126,9 +135,7 @@ def test_search_in_a_file_finds_what_fits_page_by_page(tmp_path_factory, events,
         found += [item["seq"] for item in search.items]
         after = search.resume
         if after is None:
-            break
-
-    assert expected(lines, query) == found
+            return found
 
 
 @settings(deadline=None)

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
 import shutil
 
 import pytest
 
+from bff.access.auditing import AuditQuery
 from bff.access.auditing.chain import Chain, new_chain
 from bff.access.auditing.file_heads import head_path
 from bff.access.auditing.file_reader import FileReader
+from bff.access.auditing.file_search import Content, Search
 from bff.access.auditing.file_sink import FileSink
 from bff.crypto.key_ring import KeyRing, new_key
 from bff.session.stores import audit_of, open_store
@@ -306,6 +309,17 @@ async def test_files_in_the_wrong_order_are_found(log):
     swapped = await FileReader(rotated, log.chain, (log.path, rotated), has_end=False).verify()
 
     assert not swapped.ok
+
+
+async def test_file_that_is_cut_while_it_is_searched_ends_no_process(log):
+    """A search reads what is left; nothing of it is mapped into memory, where a cut would kill the worker."""
+    with log.path.open("rb") as file:
+        content = Content(file.fileno(), log.path.stat().st_size)
+        search = Search(AuditQuery(subject="u1", since=NOW), float("inf"))
+        os.truncate(log.path, 10)
+        search._file(content)
+
+    assert [] == search.items
 
 
 # ── the session store ────────────────────────────────────────────────────────────────────────────────────

@@ -56,7 +56,7 @@ class FileReader:
         search = Search(query, time.monotonic() + _PATIENCE)
         try:
             search.run(_from_below(self._files(), query.before))
-        except (OSError, ValueError) as error:  # the latter: it became shorter while it was mapped
+        except OSError as error:
             raise _unreadable(error) from error
         return AuditPage(tuple(search.items), build_cursor(search.resume) if search.resume is not None else None)
 

@@ -1,10 +1,12 @@
-"""Searching a file from its end: mapped into memory, found by bytes, decoded only where it may fit.
+"""Searching a file from its end: read block by block, found by bytes, decoded only where it may fit.
+
+Not mapped into memory: a file that somebody cuts while it is mapped would end the whole process.
 
 Lines begin with their number and their time, so that places are found by halving. Numbers only grow; times may go
 back, and by how much is bounded (see `audit_records.SLACK`), except in lines that say so themselves.
 """
 
-import mmap
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +17,45 @@ from bff.access.auditing.matching import decode, fits
 from bff.session.audit_records import SLACK, AuditQuery
 
 _BLOCK = 1 << 20  # bytes searched at a time: the interpreter's lock is held so long
+_PIECE = 4096  # bytes read at a time where one line is wanted
 _BEGIN = re.compile(rb'\{"seq":([0-9]{1,16}),"time":([0-9]{1,12}(?:\.[0-9]{1,9})?)')
 _LATE = b',"late":true,'
 _LONGEST = 1 << 18  # bytes in which the beginning of a line is looked for
 
 Item = Mapping[str, object]
 Place = tuple[int, float]  # number and time of a line
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file as it was when it was opened; what was cut off since reads as nothing."""
+
+    fd: int
+    size: int
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return these bytes. Raises `OSError`."""
+        return os.pread(self.fd, end - start, start)
+
+    def line_start(self, at: int, low: int = 0) -> int:
+        """Return where the line begins that this offset is in."""
+        while at > low:
+            begin = max(low, at - _PIECE)
+            found = self.read(begin, at).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            at = begin
+        return low
+
+    def line(self, at: int, end: int) -> bytes:
+        """Return the line that begins here, with its line feed; empty behind the end."""
+        line = b""
+        while at + len(line) < end and (piece := self.read(at + len(line), min(end, at + len(line) + _PIECE))):
+            found = piece.find(b"\n")
+            line += piece[: found + 1] if found >= 0 else piece
+            if found >= 0:
+                break
+        return line
 
 
 @dataclass(slots=True)
@@ -37,18 +72,15 @@ class Search:
         """Search the files, the newest last. Raises `OSError`."""
         for path in reversed(files):
             with path.open("rb") as file:
-                size = file.seek(0, 2)
-                if size:
-                    with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ) as content:
-                        self._file(content)
+                self._file(Content(file.fileno(), file.seek(0, os.SEEK_END)))
             if self.done:
                 return
 
-    def _file(self, content: mmap.mmap) -> None:
+    def _file(self, content: Content) -> None:
         start, end = bounds(content, self.query)
         while start < end and not self.done:
-            begin = max(start, _line_start(content, max(start, end - _BLOCK)))
-            block = content[begin:end]
+            begin = max(start, content.line_start(max(start, end - _BLOCK), start))
+            block = content.read(begin, end)
             self._block(block)
             end = begin
             if start < end and time.monotonic() > self.give_up_at:
@@ -72,9 +104,9 @@ class Search:
             self.resume, self.done = int(first[1]), True
 
 
-def bounds(content: mmap.mmap, query: AuditQuery) -> tuple[int, int]:
+def bounds(content: Content, query: AuditQuery) -> tuple[int, int]:
     """Return between which offsets all fitting lines are."""
-    start, end = 0, content.rfind(b"\n") + 1
+    start, end = 0, content.line_start(content.size)
     before, since, until = query.before, query.since, query.until
     if before is not None:
         end = _halve(content, start, end, lambda place: place[0] >= before, late=True)
@@ -119,36 +151,29 @@ def _candidates(block: bytes, query: AuditQuery) -> Iterator[bytes]:
 
 
 def _halve(
-    content: mmap.mmap, start: int, end: int, is_behind: Callable[[Place], bool], *, late: bool = False
+    content: Content, start: int, end: int, is_behind: Callable[[Place], bool], *, late: bool = False
 ) -> int:
     """Return the offset of the first line that `is_behind`; without `late`, late lines are not asked."""
     low, high = start, end
     while low < high:
-        middle = _line_start(content, (low + high) // 2, low)
-        at, place = _place_from(content, middle, high, late=late)
+        middle = content.line_start((low + high) // 2, low)
+        behind, place = _place_from(content, middle, high, late=late)
         if place is None or is_behind(place):
             high = middle
         else:
-            low = content.find(b"\n", at, high) + 1 or high
+            low = behind
     return low
 
 
-def _place_from(content: mmap.mmap, at: int, end: int, *, late: bool) -> tuple[int, Place | None]:
-    """Read the first line from here that is one of ours, and in order or `late`."""
-    while at < end:
-        found = _BEGIN.match(content, at)
-        line_end = content.find(b"\n", at, end)
-        line_end = end if line_end < 0 else line_end
-        if found is not None and (late or content.find(_LATE, at, line_end) < 0):
+def _place_from(content: Content, at: int, end: int, *, late: bool) -> tuple[int, Place | None]:
+    """Read the first line from here that is one of ours, and in order or `late`; return what follows it, too."""
+    while at < end and (line := content.line(at, end)):
+        at += len(line)
+        found = _BEGIN.match(line)
+        if found is not None and (late or _LATE not in line):
             return at, (int(found[1]), float(found[2]))
-        at = line_end + 1
     return at, None
 
 
-def _line_start(content: mmap.mmap, at: int, low: int = 0) -> int:
-    """Return where the line begins that this offset is in."""
-    return content.rfind(b"\n", low, at) + 1 or low
-
-
-def _holds(content: mmap.mmap, needle: bytes, start: int, end: int) -> bool:
-    return any(needle in content[at : at + _BLOCK + len(needle)] for at in range(start, end, _BLOCK))
+def _holds(content: Content, needle: bytes, start: int, end: int) -> bool:
+    return any(needle in content.read(at, at + _BLOCK + len(needle)) for at in range(start, end, _BLOCK))

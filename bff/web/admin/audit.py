@@ -68,8 +68,8 @@ def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
             "reason": reason or None,
             "text": q or None,
         }
-        query = AuditQuery(**filters, since=since, until=until, after=after or None, limit=limit)
         try:
+            query = AuditQuery(**filters, since=since, until=until, after=after or None, limit=limit)
             page = await reader.search(query)
         except InvalidCursor as error:
             raise InvalidRequest("after: this is no cursor of the audit log; begin again without it.") from error
