@@ -1,10 +1,10 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { SignIn, TokenForm } from "./Entrance";
-import { useAction, useHash, usePlace } from "./hooks";
+import { PlaceContext, useAction, useHash, usePlace } from "./hooks";
 import { useConsole } from "./operator";
 import { Brand } from "./parts/Brand";
 import { Failure, Notice } from "./parts/Notice";
-import { buildPlace, endpointsBase } from "./place";
+import { buildPlace, endpointsBase, parsePlace } from "./place";
 import { signOutUrl } from "./sign-out";
 import { AuditView } from "./views/AuditView";
 import { FindingsView } from "./views/FindingsView";
@@ -35,7 +35,8 @@ interface Props {
 /** The frame around every view: where one can go, who one is, and what became of the session. */
 export function Shell({ ended, onToken, onForget }: Props) {
   const { me } = useConsole();
-  const place = usePlace();
+  const hash = useHash();
+  const place = useMemo(() => parsePlace(hash), [hash]);
   const main = useRef<HTMLElement>(null);
   const [wasAt, setWasAt] = useState(`${place.view}/${place.item}`);
   const title = VIEWS.find(([view]) => view === place.view)?.[1] ?? "Not here";
@@ -57,7 +58,7 @@ export function Shell({ ended, onToken, onForget }: Props) {
     <div className="shell">
       <a
         className="skip"
-        href={useHash() || "#/overview"}
+        href={hash || "#/overview"}
         onClick={(event) => {
           event.preventDefault();
           main.current?.querySelector("h1")?.focus();
@@ -110,7 +111,9 @@ export function Shell({ ended, onToken, onForget }: Props) {
           </div>
         )}
         <div inert={ended} className={ended ? "faded" : undefined}>
-          <View />
+          <PlaceContext.Provider value={place}>
+            <View />
+          </PlaceContext.Provider>
         </div>
       </main>
     </div>

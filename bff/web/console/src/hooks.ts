@@ -1,5 +1,5 @@
 /** What views have in common: the place in the address, what was loaded from the server, the time. */
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { createContext, useCallback, useContext, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { parsePlace, type Place } from "./place";
 
 const onHash = (tell: () => void) => {
@@ -10,10 +10,12 @@ const onHash = (tell: () => void) => {
 /** The hash as it is in the address bar now. */
 export const useHash = (): string => useSyncExternalStore(onHash, () => location.hash);
 
-export function usePlace(): Place {
-  const hash = useHash();
-  return parsePlace(hash);
-}
+/**
+ * The place as the frame around the views has it. Views do not listen themselves: one that did would be drawn for the
+ * next view's address before it is taken away, and would ask the server that view's question.
+ */
+export const PlaceContext = createContext<Place>(parsePlace(""));
+export const usePlace = (): Place => useContext(PlaceContext);
 
 /** Goes to another place; `replace` without a step in the history. */
 export function go(hash: string, { replace = false } = {}): void {
