@@ -29,8 +29,8 @@ class Line(Protocol):
         """Send, and wait for the head of the answer; raises what `Upstream.open` raises."""
         ...
 
-    def cut(self) -> None:
-        """Break off a call that `send` was cancelled in; the line is of no use after that."""
+    def cut(self) -> bool:
+        """Break off a call that `send` was cancelled in; the line is of no use after that. False: it goes on."""
         ...
 
     async def close(self) -> None:
@@ -44,10 +44,12 @@ BuildLine = Callable[[bool], Line]  # for uploads?
 class Pool:
     """The lines to one address."""
 
-    def __init__(self, build: BuildLine, most: int, patience: float) -> None:
+    def __init__(self, build: BuildLine, most: int, patience: float, longest: float = 30.0) -> None:
+        """Take seconds: `patience` to wait for a line, `longest` that a call may wait for its answer."""
         self._build = build
         self._most = most
         self._patience = patience
+        self._longest = longest
         self._lent = 0
         self._usual: list[Line] = []  # free; the last used one is the last
         self._uploads: list[Line] = []
@@ -69,8 +71,9 @@ class Pool:
         """Return a line, None when all are in use."""
         if self._lent >= self._most or self._waiting:
             return None
+        line = self._pick(upload=upload)
         self._lent += 1
-        return self._pick(upload=upload)
+        return line
 
     async def wait(self, *, upload: bool) -> Line:
         """Return a line as soon as one is free, in the order in which they are asked for.
@@ -88,12 +91,16 @@ class Pool:
         except BaseException as error:
             if turn.done() and not turn.cancelled():  # both at once: the turn goes to the next one
                 self._release()
-            else:
+            elif turn in self._waiting:
                 self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise UpstreamBusy from error
             raise
-        return self._pick(upload=upload)
+        try:
+            return self._pick(upload=upload)
+        except BaseException:
+            self._release()
+            raise
 
     def give_back(self, line: Line) -> None:
         """It has carried its call."""
@@ -104,9 +111,11 @@ class Pool:
         self._release()
 
     def discard(self, line: Line) -> None:
-        """Break its call off, and never use it again."""
-        line.cut()
-        self._release()
+        """Break its call off, and never use it again. A call that goes on keeps its place while it may."""
+        if line.cut():
+            self._release()
+        else:
+            asyncio.get_running_loop().call_later(self._longest, self._release)
 
     async def close(self) -> None:
         """Let go of all lines that nobody uses."""

@@ -54,11 +54,13 @@ class ReqwestLine:
         except RequestError as error:
             raise _translate(error) from error
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """See `Line.cut`."""
-        if self._number is not None:
-            self._cutter.cut(self._number)
-            self._number = None
+        if self._number is None:
+            return False
+        self._cutter.cut(self._number)
+        self._number = None
+        return True
 
     async def close(self) -> None:
         """See `Line.close`."""

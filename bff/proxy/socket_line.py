@@ -55,8 +55,9 @@ class SocketLine:
         except _UNREACHABLE as error:
             raise UpstreamUnreachable from error
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """See `Line.cut`: cancelling has done it."""
+        return True
 
     async def close(self) -> None:
         """See `Line.close`."""

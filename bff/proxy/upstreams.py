@@ -74,7 +74,8 @@ class Upstreams:
         build = (
             socket_line_builder(route, address) if address.socket else line_builder(route, address, self._cutter)
         )
-        pool = Pool(build, service.max_connections, service.pool_timeout)
+        longest = max(route.timeout, service.idle_timeout or 0.0)
+        pool = Pool(build, service.max_connections, service.pool_timeout, longest)
         return Backend(address, url_of(address, service.tls), pool, AddressHealth(service.health))
 
 
@@ -147,10 +148,10 @@ class _Exchange:
                 await answer.close()
                 raise UpstreamUnreachable
         except (UpstreamUnreachable, UpstreamTimeout) as error:
-            if deadline is None:
+            if deadline is not None and isinstance(error, UpstreamTimeout):
+                pool.discard(line)  # the timeout may be ours alone, and the client does not know of it
+            else:
                 pool.give_back(line)
-            else:  # it may be ours alone, and unknown to the client
-                pool.discard(line)
             if upload is None or not upload.broke:
                 self._carrier.backends.failed(backend, error)
             raise

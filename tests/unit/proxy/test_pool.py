@@ -11,10 +11,11 @@ from bff.proxy.lines import Pool
 
 class Line:
     def __init__(self, upload):
-        self.is_upload, self.is_fresh, self.cuts = upload, True, 0
+        self.is_upload, self.is_fresh, self.cuts, self.can_be_cut = upload, True, 0, True
 
     def cut(self):
         self.cuts += 1
+        return self.can_be_cut
 
 
 def make_pool(most=2, patience=5.0):
@@ -24,7 +25,7 @@ def make_pool(most=2, patience=5.0):
         built.append(Line(upload))
         return built[-1]
 
-    return Pool(build, most, patience), built
+    return Pool(build, most, patience, longest=0.01), built
 
 
 async def test_lines_are_used_again_the_last_used_first():
@@ -108,6 +109,51 @@ async def test_broken_off_line_is_not_used_again():
 
     assert (1, 0) == (line.cuts, pool.pending)
     assert pool.take(upload=False) is built[1]
+
+
+async def test_call_that_goes_on_keeps_its_place_while_it_may():
+    """With HTTP/2 it cannot be broken off: who begins calls and leaves must not have more of them than others."""
+    pool, _ = make_pool(1)
+    line = pool.take(upload=False)
+    line.can_be_cut = False
+    pool.discard(line)
+
+    assert pool.take(upload=False) is None
+    assert line is not await pool.wait(upload=False)
+
+
+async def test_cancelled_one_that_was_passed_over_is_forgotten():
+    """The line came between the cancellation and its being noticed."""
+    pool, _ = make_pool(2)
+    one, two = pool.take(upload=False), pool.take(upload=False)
+    waiting = [asyncio.create_task(pool.wait(upload=False)) for _ in range(2)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    pool.give_back(one)
+    first, second = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert isinstance(first, asyncio.CancelledError)
+    assert one is second
+    assert 2 == pool.pending
+    pool.give_back(two)
+
+
+async def test_line_that_cannot_be_built_leaves_no_trace():
+    """Out of files, for instance: the place is free for the next one."""
+    pool, built = make_pool(1)
+    line = pool.take(upload=False)
+    waiting = asyncio.create_task(pool.wait(upload=True))
+    await asyncio.sleep(0)
+    working, pool._build = pool._build, lambda _: 1 / 0
+    pool.give_back(line)
+    with pytest.raises(ZeroDivisionError):
+        await waiting
+    with pytest.raises(ZeroDivisionError):
+        pool.take(upload=True)
+    pool._build = working
+
+    assert 0 == pool.pending
+    assert pool.take(upload=True) is built[1]
 
 
 async def test_lines_of_a_rush_are_let_go_of(monkeypatch):

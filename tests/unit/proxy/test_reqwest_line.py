@@ -130,10 +130,8 @@ def test_line_is_cut_by_its_number_once():
     cut = []
     cutter = SimpleNamespace(cut=cut.append)
     line = line_with(None, 7, cutter)
-    line.cut()
-    line.cut()
-    line_with(None, None, cutter).cut()
 
+    assert [True, False, False] == [line.cut(), line.cut(), line_with(None, None, cutter).cut()]
     assert [7] == cut
 
 
