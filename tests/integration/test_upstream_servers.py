@@ -147,6 +147,8 @@ def product(servers: dict[str, Upstream]) -> Iterator[Bff]:
     apis += route(
         "/all", f"upstreams = {urls}", 'balance = "round_robin"\nhealth = { eject_after = 2, eject_for = "500ms" }'
     )
+    checks = 'health = { eject_after = 2, eject_for = "1m", path = "/v1/up", interval = "1s" }'
+    apis += route("/hasty", f"upstreams = {urls}", f'timeout = "300ms"\n{checks}')
     apis += route("/socket", f'upstream = "unix:{nginx.socket}:/v1"')
     apis += route("/h2", f'upstream = "{nginx.h2_url}"', "http2 = true")
     with start_product(NOBODY, None, apis=apis) as bff:
@@ -198,5 +200,29 @@ async def test_calls_go_round_and_one_that_is_killed_is_not_missed(
 
     async def is_back() -> bool:
         return "python" in {(await browser.get("/all/x")).json()["from"] for _ in range(3)}
+
+    await eventually(is_back, "its return", within=20)
+
+
+@pytest.mark.chaos
+async def test_server_that_hangs_is_left_out_until_it_wakes(
+    product: Bff, servers: dict[str, Upstream], browser: httpx.AsyncClient
+):
+    """Half open: it takes connections and answers none. It costs a few calls their time, and then nobody any."""
+    servers["node"].pause()
+    try:
+
+        async def all_is_well() -> bool:
+            answers = await asyncio.gather(*(browser.get("/hasty/x") for _ in range(6)))
+            assert {200, 504} >= {answer.status_code for answer in answers}
+            return all(answer.status_code == 200 for answer in answers)
+
+        await eventually(all_is_well, "its ejection", within=20)
+        assert [200] * 20 == [(await browser.get("/hasty/x")).status_code for _ in range(20)]
+    finally:
+        servers["node"].resume()
+
+    async def is_back() -> bool:
+        return "node" in {(await browser.get("/hasty/x")).json()["from"] for _ in range(3)}
 
     await eventually(is_back, "its return", within=20)
