@@ -103,5 +103,5 @@ def test_answers_lose_and_gain_what_the_route_says():
 @pytest.mark.parametrize("text", ["{", "}", "{}", "{a b}", "a{b", "{a}}", "é", " a", "a ", "{a{b}}"])
 def test_template_that_cannot_be_meant_is_refused(text):
     """With a sentence."""
-    with pytest.raises(ValueError, match="^(has|holds) "):
+    with pytest.raises(ValueError, match=r"^(has|holds) "):
         parse_header_template(text)
