@@ -10,10 +10,7 @@ const onHash = (tell: () => void) => {
 /** The hash as it is in the address bar now. */
 export const useHash = (): string => useSyncExternalStore(onHash, () => location.hash);
 
-/**
- * The place as the frame around the views has it. Views do not listen themselves: one that did would be drawn for the
- * next view's address before it is taken away, and would ask the server that view's question.
- */
+/** The place as the frame around the views has it: all that is drawn at one time is of one address. */
 export const PlaceContext = createContext<Place>(parsePlace(""));
 export const usePlace = (): Place => useContext(PlaceContext);
 
