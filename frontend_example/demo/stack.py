@@ -223,9 +223,11 @@ def state_folder(wanted: Path | None) -> Iterator[Path]:
         number += 1
         folder = (wanted or STATE).with_name(f"{(wanted or STATE).name}-{number}")
     with lock:
-        # The provider forgets its sessions when it stops, so ours from the last run are worth nothing.
-        for leftover in ("sessions.db", "sessions.db-wal", "sessions.db-shm", "audit.jsonl", "running.json"):
-            (folder / leftover).unlink(missing_ok=True)
+        # The provider forgets its sessions when it stops, so ours from the last run are worth nothing; and the audit
+        # log, with what lies beside it, was begun under another key.
+        for pattern in ("sessions.db*", "audit.jsonl*", "running.json"):
+            for leftover in folder.glob(pattern):
+                leftover.unlink()
         shutil.rmtree(folder / "logs", ignore_errors=True)
         (folder / "logs").mkdir()
         yield folder
