@@ -153,7 +153,7 @@ timeout = "30s"
 # directory = "dist"                     # or upstream = "http://127.0.0.1:5173"
 
 [audit]
-sink = "stdout"                          # or "file:audit.jsonl"
+sink = "stdout"                          # or "file:audit.jsonl", or "store": the session store
 
 [log]
 level = "info"

@@ -1,5 +1,6 @@
 """What the running product writes to its audit log, and what it does while it cannot."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -149,6 +150,43 @@ async def test_changed_configuration_is_told_where_lines_cannot_be_read_back():
             counts.append(bff.audit._sink._head.seq)
 
     assert [2, 3, 2, 3] == counts, "where the log opens, what was loaded, and that it had changed"
+
+
+async def test_session_store_remembers_how_long_the_file_was(audited, tmp_path):
+    """Older copies of file and head record, which fit each other, are found out (see docs/audit.md)."""
+    names = ("audit.jsonl", "audit.jsonl.head")
+    bff = audited.bffs[0]
+    await lines(audited, "configuration.loaded")
+    copies = [(tmp_path / name).read_bytes() for name in names]
+    browser = audited.browser()
+    await browser.log_in()
+    await lines(audited, "login.done")
+    await bff._audit_duties.remember_end()
+    for name, copy in zip(names, copies, strict=True):
+        (tmp_path / name).write_bytes(copy)
+    verified = await bff.audit.reader.verify()
+
+    assert not verified.ok
+    assert "the session store remembers line" in verified.problem.message
+
+
+async def test_duties_are_done_every_minute_and_survive_what_is_away(audited, tmp_path):
+    """A store or a file that cannot be had now is no reason to stop."""
+    bff, slept = audited.bffs[0], []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 4:
+            raise asyncio.CancelledError
+        if len(slept) == 2:
+            audited.store.fail("remember")
+        if len(slept) == 3:
+            (tmp_path / "audit.jsonl.head").write_bytes(b"damaged")
+
+    with pytest.raises(asyncio.CancelledError):
+        await bff._audit_duties.watch(sleep)
+
+    assert [60.0] * 4 == slept
 
 
 # ── while it cannot be written ───────────────────────────────────────────────────────────────────────────
