@@ -328,9 +328,17 @@ async def test_unix_sockets_are_connected_to(tmp_path):
     settings = settings_for(
         api=(ApiSettings("/a", upstreams=(f"unix:{path}:/v1",)),), spa=SpaSettings(upstream=f"unix:{path}")
     )
+    closed = asyncio.Event()
+
+    async def accept(_reader, writer):
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
     away = await check_upstreams(settings)
-    async with await asyncio.start_unix_server(lambda _, writer: writer.close(), str(path)):
+    async with await asyncio.start_unix_server(accept, str(path)):
         there = await check_upstreams(settings)
+        await closed.wait()
 
     assert [("FAIL", "upstream", f"unix:{path} cannot be reached: no such file or directory")] == bad(away)
     assert [] == bad(there)
