@@ -223,8 +223,8 @@ def state_folder(wanted: Path | None) -> Iterator[Path]:
         number += 1
         folder = (wanted or STATE).with_name(f"{(wanted or STATE).name}-{number}")
     with lock:
-        # The provider forgets its sessions when it stops, so ours from the last run are worth nothing; and the audit
-        # log, with what lies beside it, was begun under another key.
+        # The provider forgets its sessions when it stops, so ours from the last run are worth nothing; and the
+        # audit log, with what lies beside it, was begun under another key.
         for pattern in ("sessions.db*", "audit.jsonl*", "running.json"):
             for leftover in folder.glob(pattern):
                 leftover.unlink()
