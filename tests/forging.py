@@ -145,9 +145,10 @@ def at_hash(access_token: str, alg: str) -> str:
     return b64url(digest[: len(digest) // 2])
 
 
-def self_signed_certificate(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that nobody vouches for, and its key; return where they lie."""
+def self_signed_certificate(directory: Path, *names: str) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1 and these names that nobody vouches for, and its key; return their paths."""
     key, now = ec_key(), dt.datetime.now(dt.UTC)
+    others = [x509.IPAddress(ip_address("127.0.0.1")), *(x509.DNSName(each) for each in names)]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     certificate = (
         x509.CertificateBuilder()
@@ -157,7 +158,7 @@ def self_signed_certificate(directory: Path) -> tuple[Path, Path]:
         .serial_number(1)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(others), critical=False)
         .sign(key.private, hashes.SHA256())
     )
     where, whose = directory / "certificate.pem", directory / "key.pem"
