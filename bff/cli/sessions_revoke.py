@@ -20,6 +20,7 @@ from bff.events import Emit, ignore, to_each
 from bff.session.directory import Selection
 from bff.session.ending import Ending, Progress
 
+_EVERY = 1.0  # seconds
 _WAYS = "HANDLE, --sub, --role, --client, --issuer, --before and --all"
 
 
@@ -117,7 +118,7 @@ def operator_name() -> str:
 async def _tell(progress: Progress, *, dry_run: bool) -> None:
     """Say how far it has come, every second."""
     while True:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_EVERY)
         text = f"{progress.matched:,} found" if dry_run else f"{progress.ended:,} ended"
         if progress.revoking:
             text += f", {progress.revoking:,} refresh tokens still to revoke"

@@ -1,6 +1,7 @@
 """The admin API from end to end: what it shows, what it ends, and what the audit log hears of it."""
 
 import asyncio
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
@@ -297,3 +298,41 @@ async def test_what_is_found_in_tokens_at_one_worker_is_shown_by_the_other_one(w
 
     assert "123-45-6789" not in repr(found)
     assert b"ssn" not in repr(world.store.inner.documents.__dict__).encode()  # what lies in the store is sealed
+
+
+async def test_revocation_that_takes_long_answers_and_goes_on(monkeypatch):
+    """A large run does not hold the call open; it is finished behind the answer, which says so."""
+    monkeypatch.setattr("bff.assembly.administration._PATIENCE", 0.05)
+    async with World(settings=administered()) as world:
+        browser = await signed_in(world)
+        gate = world.store.hold("end_many")
+
+        counts = await revoke(world, all=True)
+
+        assert {"matched": 1, "ended": 0, "partial": True} == counts
+        assert True is world.told("admin.act")[-1]["partial"]
+        gate.opened.set()
+        await eventually(lambda: 1 == len(world.told("session.revoked")))
+        assert await browser.user() is None
+
+
+async def test_role_that_is_assigned_for_a_time_counts_as_held(tmp_path):
+    """Operators see, filter by and revoke by the roles of the moment, wherever they come from."""
+    path = tmp_path / "assignments.toml"
+    path.write_text(
+        '[[assignment]]\nsubject = "carol"\nrole = "contractor"\nuntil = 2027-01-15T09:00:00Z\n', "utf-8"
+    )
+    settings = administered()
+    settings = replace(settings, roles=replace(settings.roles, assignments=str(path)))
+    async with World(settings=settings) as world:
+        carol = await signed_in(world, "carol")
+        handle = await handle_of(carol)
+
+        shown = (await managed(world, "GET", f"/admin/sessions/{handle}")).document
+        assert ["contractor"] == shown["roles"]
+        assert ["assignment"] == [origin["kind"] for origin in shown["origins"]]
+        assert 1 == (await revoke(world, role="contractor", dry_run=True))["matched"]
+        world.clock.advance(3601)
+        await carol.log_in()
+        assert 0 == (await revoke(world, role="contractor"))["matched"]
+        assert await carol.user() is not None

@@ -40,7 +40,7 @@ def bff_sessions(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
         check=False,
-        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
+        env={**bff._env, "PATH": "/usr/bin:/bin"},
     )
 
 
@@ -145,3 +145,21 @@ async def test_console_and_api_are_closed_unless_configured():
             assert 404 == (await managed.get("/me")).status_code
             assert 404 == (await alice.get("/bff/admin/me")).status_code
             assert 404 == (await alice.get("/bff/console/")).status_code
+
+
+async def test_command_line_revokes_refresh_tokens_itself_where_the_servers_key_opens_them():
+    """With `at_rest = "server"`, ending all reaches the issuer though no server runs and no browser comes."""
+    port = reserve_port()
+    with (
+        start_issuer(**redirect_uris(port)) as issuer,
+        start_product(issuer, None, port=port, session='at_rest = "server"', extra=ADMIN) as bff,
+    ):
+        async with Browser(bff) as alice:
+            await alice.log_in("alice")
+            bff.stop()
+
+            done = bff_sessions(bff, "revoke", "--all")
+
+            assert (0, "ended 1 session\n") == (done.returncode, done.stdout), done.stderr
+            events = [json.loads(line)["event"] for line in bff.audit.read_text().splitlines()]
+            assert ["session.revoked", "tokens.revoked", "admin.act"] == events[-3:]
