@@ -40,9 +40,11 @@ AUDITED: Mapping[str, str] = {
 UNIFORM = ("outcome", "request_id", "subject", "session", "route", "method", "rule", "reason", "address")
 CHAIN = frozenset({"seq", "late", "chain", "key", "prev", "mac"})  # what the chain adds; no event may bring them
 _RESERVED = CHAIN | {"time", "event"}
-# Names of ours that may look like a secret by chance: a subject may be any text (OIDC Core §2).
+# What may be long by right: a subject may be any text (OIDC Core §2). A JWT is none, wherever it stands.
 _EXACT = frozenset({"subject", "session", "request_id", "route", "target"})
-_SECRET_VALUES = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|[A-Za-z0-9_-]{64,}")
+_JWT = r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)*"
+_TOKENS = re.compile(_JWT)
+_SECRET_VALUES = re.compile(rf"{_JWT}|[A-Za-z0-9_-]{{64,}}")
 _MAX_TEXT = 512  # characters of one value
 _MAX_ITEMS = 50
 _MAX_DEPTH = 3
@@ -87,7 +89,7 @@ def _clean(value: object, *, exact: bool = False, depth: int = 0) -> object:
         case str():
             # A lone surrogate cannot be written as UTF-8.
             text = value.encode("utf-8", "replace").decode()
-            return text[:_MAX_TEXT] if exact else _SECRET_VALUES.sub("***", text)[:_MAX_TEXT]
+            return (_TOKENS if exact else _SECRET_VALUES).sub("***", text)[:_MAX_TEXT]
         case None:
             return None
         case Mapping() if depth < _MAX_DEPTH:

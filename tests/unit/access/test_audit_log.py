@@ -217,6 +217,11 @@ async def test_log_that_cannot_be_read_back_says_so(sink):
 # ── lines ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_long_subject_stays_as_it_is():
+    """It is looked for by it (OIDC Core §2: up to 255 characters)."""
+    assert "A" * 255 == build_event("login.done", {"subject": "A" * 255}, NOW).fields["subject"]
+
+
 def test_line_has_uniform_names_in_one_order_and_nothing_empty():
     """Whatever order the event has them in."""
     made = build_event("access.denied", {"zone": 1, "reason": "x", "subject": "alice", "rule": None}, NOW)
@@ -243,6 +248,7 @@ def test_event_says_its_own_outcome_or_has_one():
 def test_what_looks_like_a_token_is_in_no_line(secret):
     """However deep, and whoever put it there."""
     text = build_event("login.failed", {"reason": secret, "cause": secret}, NOW).text
+    assert b"eyJ" not in build_event("admin.act", {"target": f"text:{secret}"}, NOW).text
 
     assert b"eyJ" not in text
     assert b"AAAA" not in text
