@@ -146,7 +146,7 @@ def at_hash(access_token: str, alg: str) -> str:
 
 
 def self_signed_certificate(directory: Path, *names: str) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 and these names that nobody vouches for, and its key; return their paths."""
+    """Write a certificate for 127.0.0.1 and these names that nobody vouches for, and its key; return the paths."""
     key, now = ec_key(), dt.datetime.now(dt.UTC)
     others = [x509.IPAddress(ip_address("127.0.0.1")), *(x509.DNSName(each) for each in names)]
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])

@@ -169,13 +169,13 @@ class SocketProxy:
             end = await relay.run()
         finally:
             self._opened.discard(relay)
-        told = end.browser or end.upstream
+        told = end.upstream if end.by == "browser" else end.browser
         self._emit(
             "websocket.closed",
             {
                 "route": call.route.path,
                 "code": told.code if told is not None else None,
-                "by": "browser" if end.browser is None else "upstream" if end.upstream is None else "bff",
+                "by": end.by,
                 "session": call.live.session.handle if call.live is not None else None,
                 "request_id": call.request_id,
             },

@@ -124,15 +124,17 @@ class Dialer:
         return context
 
 
-async def _shake_hands(connection: ClientConnection, route: Route, headers: Sequence[tuple[str, str]]) -> None:
+async def _shake_hands(connection: ClientConnection, route: Route, sent: Sequence[tuple[str, str]]) -> None:
     try:
         async with asyncio.timeout(route.timeout):
-            await connection.handshake(headers, user_agent_header="bff")
+            await connection.handshake(sent, user_agent_header="bff")
     except InvalidStatus as refused:
         connection.transport.abort()
         answer = refused.response
-        raised = [(name.lower().encode(), value.encode()) for name, value in answer.headers.raw_items()]
-        raise UpstreamRefused(answer.status_code, raised, bytes(answer.body)) from None
+        if answer.status_code < 200:  # RFC 9110 §15.2.2: a protocol that nobody asked for
+            raise UpstreamUnreachable from None
+        headers = [(name.lower().encode(), _bytes_of(value)) for name, value in answer.headers.raw_items()]
+        raise UpstreamRefused(answer.status_code, headers, bytes(answer.body)) from None
     except TimeoutError as error:
         connection.transport.abort()
         raise UpstreamTimeout from error
@@ -143,6 +145,11 @@ async def _shake_hands(connection: ClientConnection, route: Route, headers: Sequ
         connection.transport.abort()
         raise
     connection.start_keepalive()
+
+
+def _bytes_of(value: str) -> bytes:
+    """Return a header's value as it came; the client hides what is not ASCII in surrogates."""
+    return value.encode("ascii", "surrogateescape")
 
 
 def _uri(address: Address, tls: Tls, rest: str, query: str) -> WebSocketURI:

@@ -29,6 +29,7 @@ class End:
 
     browser: Close | None
     upstream: Close | None
+    by: str = "bff"  # or "browser", "upstream"
 
 
 class Relay:
@@ -98,19 +99,19 @@ class Relay:
             try:
                 await self._upstream.send(data)
             except UpstreamClosed as closed:
-                return End(closed.close, None)
+                return End(closed.close, None, "upstream")
 
     async def _downwards(self) -> End:
         while True:
             try:
                 data = await self._upstream.receive()
             except UpstreamClosed as closed:
-                return End(closed.close, None)
+                return End(closed.close, None, "upstream")
             kind = "text" if isinstance(data, str) else "bytes"
             try:
                 await self._send({"type": "websocket.send", kind: data})
             except (OSError, RuntimeError):  # how servers say that the browser has gone
-                return End(None, Close(None))
+                return End(None, Close(None), "browser")
             self._moved_at = self._loop.time()
 
     def _decide(self, end: End) -> None:
@@ -147,7 +148,8 @@ def _end_by_browser(code: int | None, reason: str) -> End:
     # The server tells of a frame that it could not read, or that was too large for it, as of a close without a
     # status: whoever did close so is past hearing this, and whoever sent such a frame should know.
     is_unclear = code is None or code == NO_STATUS
-    return End(MALFORMED if is_unclear else None, close_from_browser(None if is_unclear else code, reason))
+    told = close_from_browser(None if is_unclear else code, reason)
+    return End(MALFORMED if is_unclear else None, told, "browser")
 
 
 def _is_longer(data: Data, limit: int) -> bool:

@@ -21,7 +21,7 @@ from bff.proxy.head import RequestHead
 from bff.proxy.routes import SocketRules
 from bff.proxy.service import Service, Tls
 from bff.proxy.websocket_dial import Dialer
-from bff.proxy.websocket_upstream import UpstreamClosed
+from bff.proxy.websocket_upstream import UpstreamClosed, UpstreamRefused
 from tests.forging import self_signed_certificate
 from tests.scripted_upstream import Exchange, serve_upstream
 from tests.values import make_route
@@ -110,6 +110,7 @@ LIES: dict[str, Callable[[bytes], bytes]] = {
         head, b"Sec-WebSocket-Protocol: chat", b"Sec-WebSocket-Protocol: chat2"
     ),
     "compression that nobody offered": lambda head: accepted(head, b"Sec-WebSocket-Extensions: permessage-deflate"),
+    "an answer before the answer": lambda _head: b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
     "no HTTP": lambda _head: b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "too many headers": lambda head: accepted(head, *[b"X-A: b"] * 1000),
 }
@@ -122,6 +123,18 @@ async def test_upstream_that_speaks_no_proper_websocket_is_unreachable(lie: Call
         with pytest.raises(UpstreamUnreachable):
             async with Dialer().socket(call_to(url), RULES, b"", HEADERS, ["chat", "chat2"]):
                 pass
+
+
+async def test_refusal_comes_with_its_headers_as_they_are() -> None:
+    """Whatever their encoding; repeated ones in their order."""
+    refusal = b"HTTP/1.1 418 No\r\nX-Name: M\xfcller\r\nX-A: 1\r\nX-A: 2\r\nContent-Length: 2\r\n\r\nno"
+    async with answering(lambda _head: refusal) as url:
+        with pytest.raises(UpstreamRefused) as refused:
+            async with Dialer().socket(call_to(url), RULES, b"", HEADERS, []):
+                pass
+
+    headers = [(b"x-name", b"M\xfcller"), (b"x-a", b"1"), (b"x-a", b"2"), (b"content-length", b"2")]
+    assert (418, headers, b"no") == (refused.value.status, refused.value.headers, refused.value.body)
 
 
 async def test_upstream_that_does_not_answer_the_handshake_is_given_up() -> None:
