@@ -309,22 +309,6 @@ async def test_own_authorities_and_certificates_are_tried(tmp_path):
     where, whose = self_signed_certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(where, whose)
-    own = TlsSettings(ca_file=Certificates(where.read_text()))
-    wrong = replace(own, client_cert=own.ca_file, client_key=Secret("-----BEGIN PRIVATE KEY-----\n!"))
-
-    async with listening(ssl=context) as (port, _):
-        routes = [(ApiSettings("/a", f"https://127.0.0.1:{port}", tls=tls),) for tls in (own, wrong)]
-        trusted, unfit = [await check_upstreams(settings_for(api=each)) for each in routes]
-
-    assert [] == bad(trusted)
-    assert "has a bad certificate: IP address mismatch" in misnamed[0].message
-
-
-async def test_own_authorities_and_certificates_are_tried(tmp_path):
-    """`tls.ca_file` is believed; a certificate whose key is another one's is told before the start."""
-    where, whose = self_signed_certificate(tmp_path)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(where, whose)
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     own = TlsSettings(ca_file=Certificates(where.read_text()))
