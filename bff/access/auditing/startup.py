@@ -13,7 +13,7 @@ from bff.session.records import Coordination
 
 LOADED = "configuration.loaded"
 _PAGES = 100  # searched for what was loaded before
-_ONE_START = 300.0  # seconds in which workers that start together tell of a change once
+_ONE_START = 60.0  # seconds in which workers that start together tell of a change once
 _LONG = 10 * 365 * 86400.0  # seconds
 
 Seen = Mapping[str, object]
