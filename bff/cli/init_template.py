@@ -155,6 +155,11 @@ timeout = "30s"
 [audit]
 sink = "stdout"                          # or "file:audit.jsonl", or "store": the session store
 
+# Who may look at sessions, rules and the audit log, and end sessions: nobody, until this says so.
+# [admin]
+# token = {{ file = "admin.token" }}       # `bff keys new -o admin.token`; for http://127.0.0.1:9090/console/
+# roles = ["admin"]                      # of sessions; for /bff/console/
+
 [log]
 level = "info"
 format = "auto"                          # JSON unless on a terminal
