@@ -127,14 +127,15 @@ class Dialer:
 async def _shake_hands(connection: ClientConnection, route: Route, sent: Sequence[tuple[str, str]]) -> None:
     try:
         async with asyncio.timeout(route.timeout):
-            await connection.handshake(sent, user_agent_header="bff")
+            headers = [(name, _opaque(value)) for name, value in sent]
+            await connection.handshake(headers, user_agent_header="bff")
     except InvalidStatus as refused:
         connection.transport.abort()
         answer = refused.response
         if answer.status_code < 200:  # RFC 9110 §15.2.2: a protocol that nobody asked for
             raise UpstreamUnreachable from None
-        headers = [(name.lower().encode(), _bytes_of(value)) for name, value in answer.headers.raw_items()]
-        raise UpstreamRefused(answer.status_code, headers, bytes(answer.body)) from None
+        raised = [(name.lower().encode(), value.encode("latin-1")) for name, value in answer.headers.raw_items()]
+        raise UpstreamRefused(answer.status_code, raised, bytes(answer.body)) from None
     except TimeoutError as error:
         connection.transport.abort()
         raise UpstreamTimeout from error
@@ -147,9 +148,9 @@ async def _shake_hands(connection: ClientConnection, route: Route, sent: Sequenc
     connection.start_keepalive()
 
 
-def _bytes_of(value: str) -> bytes:
-    """Return a header's value as it came; the client hides what is not ASCII in surrogates."""
-    return value.encode("ascii", "surrogateescape")
+def _opaque(value: str) -> str:
+    """Return a header's value for a client that writes Latin-1: the same bytes go out as for requests."""
+    return value if value.isascii() else value.encode().decode("latin-1")
 
 
 def _uri(address: Address, tls: Tls, rest: str, query: str) -> WebSocketURI:

@@ -29,7 +29,7 @@ from tests.values import make_route
 pytestmark = pytest.mark.integration
 
 RULES = SocketRules(max_message=1024, max_queue=16, idle_timeout=60.0)
-HEADERS = [("authorization", "Bearer token"), ("x-one", "1"), ("x-one", "2")]
+HEADERS = [("authorization", "Bearer token"), ("x-one", "1"), ("x-one", "日本 ä")]
 
 
 def call_to(url: str, **changes: Any) -> Call:
@@ -60,17 +60,18 @@ def accepted(head: bytes, *lines: bytes) -> bytes:
 async def greet(connection: ServerConnection) -> None:
     request = connection.request
     assert request is not None
-    await connection.send(f"{request.path} {request.headers['Host']} {request.headers.get_all('x-one')}")
+    ones = [value.encode("latin-1").decode() for value in request.headers.get_all("x-one")]
+    await connection.send(f"{request.path} {request.headers['Host']} {ones}")
 
 
 async def test_every_header_goes_up_and_our_user_agent_stands_in() -> None:
-    """Repeated ones too."""
+    """Repeated ones too, and in UTF-8 what is not ASCII."""
     async with serve(greet, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         async with Dialer().socket(
             call_to(f"http://127.0.0.1:{port}/base"), RULES, b"a=%20", HEADERS, []
         ) as socket:
-            assert f"/base/x?a=%20 127.0.0.1:{port} ['1', '2']" == await socket.receive()
+            assert f"/base/x?a=%20 127.0.0.1:{port} ['1', '日本 ä']" == await socket.receive()
 
 
 async def test_https_upstream_is_spoken_to_over_tls_that_is_checked(tmp_path: Path) -> None:
