@@ -157,7 +157,7 @@ sink = "stdout"                          # or "file:audit.jsonl", or "store": th
 
 # Who may look at sessions, rules and the audit log, and end sessions: nobody, until this says so.
 # [admin]
-# token = {{ file = "admin.token" }}       # `bff keys new -o admin.token`; for http://127.0.0.1:9090/console/
+# token = {{ file = "admin.token" }}       # (umask 077; bff keys new > admin.token); for http://127.0.0.1:9090/console/
 # roles = ["admin"]                      # of sessions; for /bff/console/
 
 [log]

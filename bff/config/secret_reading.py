@@ -39,8 +39,11 @@ def read_secret_entry(sources: SecretSources, marker: str, raw: object, *, is_fr
         warnings.append(_LITERAL)
     if marker == "keys" and found.origin is not None:
         return _read_key_file(found, warnings)
-    _CHECKS.get(marker, _check_one_line)(found.text)
-    return SecretEntry([Secret(found.text.strip() if marker == "keys" else found.text)], warnings=warnings)
+    text = found.text
+    if marker == "operator token" and found.origin is not None:
+        text = _without_comments(text)
+    _CHECKS.get(marker, _check_one_line)(text)
+    return SecretEntry([Secret(text.strip() if marker == "keys" else text)], warnings=warnings)
 
 
 _LITERAL = BadValue(
@@ -70,6 +73,12 @@ def _read_key_file(found: SecretText, warnings: list[BadValue]) -> SecretEntry:
         except BadValue as problem:
             problems.append((line, problem))
     return SecretEntry([Secret(key) for _, key in keys], found.origin, warnings, problems)
+
+
+def _without_comments(text: str) -> str:
+    """A token in a file as `bff keys new -o` writes it, with a line that says what it is."""
+    lines = parse_key_file(text)
+    return lines[0][1] if len(lines) == 1 else text
 
 
 def _check_one_line(text: str) -> None:

@@ -87,3 +87,15 @@ def test_everything_at_once_is_fine(disk):
     lines = ('token = { env = "ADMIN_TOKEN" }', 'roles = ["admin"]', 'networks = ["10.0.0.0/8"]')
 
     assert [] == disk.complaints(text(*lines))
+
+
+def test_token_file_may_say_what_it_is(disk):
+    """`bff keys new -o` begins its files with a comment, which is no part of the token."""
+    disk.write("admin.token", f"# for operators\n{TOKEN}\n")
+    settings, _ = disk.load(text('token = { file = "admin.token" }'))
+    assert TOKEN == settings.admin.token.reveal()
+
+    disk.write("admin.token", f"{TOKEN}\n{TOKEN}\n")
+    assert ["admin.token"] == [
+        complaint[2] for complaint in disk.complaints(text('token = { file = "admin.token" }'))
+    ]
