@@ -3,6 +3,7 @@
 import asyncio
 
 from bff.errors import BffError, UpstreamTimeout, UpstreamUnreachable
+from bff.events import Emit
 from bff.proxy.backends import Backend, Backends
 from bff.proxy.routes import Route
 
@@ -12,8 +13,9 @@ _HEADERS = (("accept", "*/*"), ("via", "1.1 bff"))
 class Checks:
     """The checks of one route's addresses."""
 
-    def __init__(self, route: Route, backends: Backends) -> None:
+    def __init__(self, route: Route, backends: Backends, emit: Emit) -> None:
         self._backends = backends
+        self._emit = emit
         self._health = route.service.health
         self._patience = min(route.timeout, self._health.interval)
 
@@ -31,6 +33,8 @@ class Checks:
             self._backends.failed(backend, error)
         except BffError:
             return  # all its lines are in use: the calls on them tell how it is
+        except Exception as error:  # noqa: BLE001 -- a mistake of ours: told, and no reason to check no more
+            self._emit("background.crashed", {"task": "check-upstreams", "error": type(error).__name__})
         else:
             if 200 <= status < 400:
                 self._backends.answered(backend)

@@ -38,7 +38,7 @@ class Upstreams:
         self._cutter = Cutter()
         self._carriers = {route.path: self._build(route) for route in routes}
         self._checks = [
-            Checks(route, self._carriers[route.path].backends)
+            Checks(route, self._carriers[route.path].backends, emit)
             for route in routes
             if route.service.health.path is not None and len(route.addresses) > 1
         ]

@@ -346,6 +346,46 @@ async def test_checks_find_out_before_callers_do():
             await eventually(lambda: "upstream.restored" == caller.events[-1][0], "the way back")
 
 
+@pytest.mark.parametrize("serve", [silent, rude, None], ids=["silent", "rude", "refused"])
+async def test_checks_that_get_no_answer_are_failures(serve):
+    """However that comes about; the other address is none the worse."""
+    async with serving(good) as well, serving(serve or good) as ill:
+        url = closed_port() if serve is None else ill.url
+        rules = Health(2, 10.0, "/up", 0.05)
+        async with calling(well, url, health=rules) as caller:
+            await eventually(lambda: caller.events, "the ejection")
+            await asyncio.sleep(0.1)
+
+            assert ["upstream.ejected"] == [name for name, _ in caller.events]
+            assert url.startswith(caller.events[0][1]["upstream"])
+
+
+async def test_check_of_an_address_that_is_full_tells_nothing():
+    """The calls that fill it tell how it is."""
+    async with serving(silent) as one, serving(silent) as other:
+        rules = Health(1, 10.0, "/up", 60.0)
+        async with calling(one, other, health=rules, max_connections=1, pool_timeout=0.01) as caller:
+            await eventually(lambda: one.heads and other.heads, "the first checks, which are never answered")
+            for backend in caller.upstreams._carriers["/api"].backends.each:
+                await caller.upstreams._checks[0].check(backend)
+
+            assert [] == caller.events
+            assert (1, 1) == (len(one.heads), len(other.heads))
+
+
+async def test_mistake_in_a_check_is_told_and_ends_nothing(monkeypatch):
+    """It would otherwise be noticed by nobody."""
+    async with serving(good) as one, serving(good) as other:
+        async with calling(one, other, health=Health(1, 10.0, "/up", 0.01)) as caller:
+            monkeypatch.setattr(type(caller.upstreams._checks[0]), "_ask", lambda *_: 1 / 0)
+            await eventually(lambda: len(caller.events) > 3, "word of it")
+
+            assert (
+                "background.crashed",
+                {"task": "check-upstreams", "error": "ZeroDivisionError"},
+            ) == caller.events[-1]
+
+
 # ── how many ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -501,6 +541,15 @@ async def test_certificate_that_nobody_vouches_for_is_refused(certificate):
             with pytest.raises(UpstreamUnreachable):
                 await caller.call()
         assert [] == server.heads
+
+
+async def test_http2_is_spoken_where_the_upstream_agrees(certificate):
+    """This one knows HTTP/1.1 alone, and TLS tells (RFC 7301)."""
+    tls = Tls(authorities=certificate[0].read_text())
+    async with serving(good, ssl=certificate[2]) as server:
+        async with calling(server.url.replace("http:", "https:"), tls=tls, http2=True) as caller:
+            assert [(200, b"ok")] * 2 == [await caller.call() for _ in range(2)]
+            assert 1 == server.connections
 
 
 async def test_own_authority_is_believed_and_call_broken_off(certificate):
