@@ -336,3 +336,26 @@ async def test_role_that_is_assigned_for_a_time_counts_as_held(tmp_path):
         await carol.log_in()
         assert 0 == (await revoke(world, role="contractor"))["matched"]
         assert await carol.user() is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", "/admin/sessions", None),
+        ("GET", "/admin/sessions/x", None),
+        ("GET", "/admin/overview", None),
+        ("GET", "/admin/subjects", None),
+        ("POST", "/admin/decisions", {"method": "GET", "path": "/api", "session": "x"}),
+        ("POST", "/admin/revocations", {"all": True}),
+    ],
+)
+async def test_store_that_is_away_is_told_as_such_and_nobody_is_logged_out(world, method, target, body):
+    """An operator learns that the store does not answer, not that there are no sessions."""
+    browser = await signed_in(world)
+    world.store.down = True
+
+    answer = await managed(world, method, target, body)
+
+    world.store.down = False
+    assert (503, "session_store_unavailable", "2") == (answer.status, answer.code, answer.header("retry-after"))
+    assert await browser.user() is not None
