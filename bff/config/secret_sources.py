@@ -1,5 +1,6 @@
 """Where secrets come from: `{ env = "NAME" }`, `{ file = "path" }`, or, with a warning, the file itself."""
 
+import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +20,31 @@ class SecretText:
         text: the secret, without the newline at its end.
         origin: the file it was read from; None when it came from the environment or stands in the configuration.
         is_literal: it stands in the configuration itself.
-        is_exposed: its file can be read by the group or by others.
+        is_exposed: its file can be read by more than whom it is meant for.
     """
 
     text: str
     origin: str | None = None
     is_literal: bool = False
     is_exposed: bool = False
+
+
+def is_exposed(mode: int, owner: tuple[int, int], us: tuple[int, int]) -> bool:
+    """Whether more can read a file than whom it is meant for.
+
+    A file of root's that our own group alone may read is meant for us: so Kubernetes (`fsGroup`) and packages hand
+    a secret to somebody who is not to change it. systemd's credentials are root's by user and group, and show the
+    group's bit for the list of those who may read them.
+
+    Args:
+        mode: the permission bits.
+        owner: whose file it is, user and group.
+        us: as whom we run, user and primary group.
+    """
+    if mode & (stat.S_IROTH | stat.S_IWGRP):
+        return True
+    is_handed_over = owner[0] == 0 and us[0] != 0 and owner[1] in {0, us[1]}
+    return bool(mode & stat.S_IRGRP) and not is_handed_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,7 @@ class SecretSources:
         path = self.directory / name
         try:
             with path.open("rb") as file:
-                mode = stat.S_IMODE(path.stat().st_mode)
+                status = os.fstat(file.fileno())
                 content = file.read(MAX_SECRET_FILE + 1)
             if len(content) > MAX_SECRET_FILE:
                 raise BadValue(
@@ -85,8 +104,8 @@ class SecretSources:
                 f"the file {quoted(name)} cannot be read: {reason}", "the secret in that file", hint
             ) from None
         text = text.removesuffix("\n").removesuffix("\r")
-        is_exposed = bool(mode & (stat.S_IRGRP | stat.S_IROTH))
-        return self._present(SecretText(text, origin=name, is_exposed=is_exposed), f"the file {quoted(name)}")
+        exposed = is_exposed(status.st_mode, (status.st_uid, status.st_gid), (os.geteuid(), os.getegid()))
+        return self._present(SecretText(text, origin=name, is_exposed=exposed), f"the file {quoted(name)}")
 
     @staticmethod
     def _present(secret: SecretText, what: str) -> SecretText:

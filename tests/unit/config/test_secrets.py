@@ -6,7 +6,7 @@ import pytest
 
 from bff.config import ConfigError, Secret, load_with_findings
 from bff.config.keys import check_key, parse_key_file, put_in_front
-from bff.config.secret_sources import SecretSources
+from bff.config.secret_sources import SecretSources, is_exposed
 from bff.config.values import BadValue
 from bff.crypto.key_ring import new_key
 from tests.unit.config.conftest import KEY, OLD_KEY, VALID
@@ -76,6 +76,26 @@ def test_a_new_key_goes_before_the_old_ones(text, expected):
 
 
 # ── sources ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "us", "exposed"),
+    [
+        (0o400, (10001, 10001), (10001, 10001), False),
+        (0o640, (10001, 10001), (10001, 10001), True),
+        (0o440, (0, 10001), (10001, 10001), False),  # Kubernetes, with runAsGroup as fsGroup
+        (0o440, (0, 0), (999, 999), False),  # systemd's credentials
+        (0o640, (0, 999), (999, 999), False),
+        (0o640, (0, 100), (999, 999), True),  # read by way of another group of ours
+        (0o640, (0, 0), (0, 0), True),
+        (0o644, (0, 999), (999, 999), True),
+        (0o660, (0, 999), (999, 999), True),
+        (0o620, (999, 999), (999, 999), True),
+    ],
+)
+def test_a_file_of_root_s_for_our_group_alone_is_not_exposed(mode, owner, us, exposed):
+    """Kubernetes and systemd hand secrets over so; whoever cannot write a key cannot plant one."""
+    assert exposed == is_exposed(mode, owner, us)
 
 
 def test_a_secret_comes_from_the_environment_or_a_file(tmp_path):
