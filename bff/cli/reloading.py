@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
+from bff.cli.readiness import await_worker
 from bff.config.findings import ConfigError
 from bff.config.settings import Settings
 
@@ -23,11 +25,16 @@ FIXED = frozenset(
 )
 
 
+_START_WITHIN = 30.0  # seconds
+
+
 class ReloadingServer(MPServer):
-    """granian's supervisor, which looks at the configuration before it lets a worker go."""
+    """granian's supervisor, which looks at the configuration and at the new worker before it lets an old one go."""
 
     settings: Settings
     load: Callable[[], Settings]
+    reports: Path  # where workers say that they are ready
+    _replaces = False
 
     def signal_handler_reload(self, *args: Any, **kwargs: Any) -> None:
         """Go on with the new configuration, or say why not and keep the old one."""
@@ -43,7 +50,26 @@ class ReloadingServer(MPServer):
         _say(f"reloading; changed: {', '.join(changed) or 'nothing but secrets, if anything'}")
         # What is fixed stays what it was at the start, so that it is named at every reload until the restart.
         self.settings = settings if not later else self.settings
+        self._replaces = True
         super().signal_handler_reload(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _spawn_worker(self, *args: Any, **kwargs: Any) -> WorkerProcess:
+        """Return a worker whose start, in the place of another, lasts until it listens: then that one may go."""
+        worker: WorkerProcess = super()._spawn_worker(*args, **kwargs)
+        if self._replaces:
+            start: Callable[[], None] = worker.start
+
+            def start_and_wait() -> None:
+                start()
+                pid = worker.inner.pid
+                if not await_worker(self.reports, pid, _START_WITHIN, lambda: self._gave_up(worker)):
+                    _say(f"worker {pid} does not listen yet")
+
+            worker.start = start_and_wait  # type: ignore[method-assign]
+        return worker
+
+    def _gave_up(self, worker: WorkerProcess) -> bool:
+        return bool(self.interrupt_signal) or not worker.inner.is_alive()
 
 
 def changed_keys(old: Any, new: Any, prefix: str = "") -> list[str]:

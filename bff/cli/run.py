@@ -4,10 +4,12 @@ import os
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
+from bff.cli.readiness import expect_workers
 from bff.cli.reloading import ReloadingServer
 from bff.config import load_config
 from bff.config.settings import Settings
@@ -50,13 +52,16 @@ def run(settings: Settings, config_path: Path) -> None:
             header_read_timeout=_HEADER_TIMEOUT, max_buffer_size=max(64 * 1024, 2 * settings.server.max_header_size)
         ),
         respawn_failed_workers=True,
-        respawn_interval=1.0,
+        respawn_interval=0.0,  # a new worker is waited for until it listens
         workers_kill_timeout=max(1, int(settings.server.shutdown_timeout)),
         log_enabled=settings.log.level == "debug",
     )
     server.settings, server.load = settings, load_config
     sys.stderr.write(f"bff serves {settings.public_url} on {listen} with {settings.server.workers} worker(s)\n")
-    server.serve()
+    with TemporaryDirectory(prefix="bff-workers-") as folder:
+        server.reports = Path(folder)
+        expect_workers(server.reports)
+        server.serve()
 
 
 def _check_free(host: str, port: int) -> None:

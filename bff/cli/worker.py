@@ -10,6 +10,7 @@ from granian.server.embed import Server as EmbeddedServer
 from litestar import Litestar
 
 from bff.app import Bff, Parts
+from bff.cli.readiness import reporting
 from bff.cli.stopping import Stop
 from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
@@ -45,7 +46,7 @@ def build() -> FrontDoor:
             await asyncio.wait([serving], timeout=2.0)
 
     Stop(bff.drain, bff.sockets.closed, settings.server.shutdown_timeout).stand_between(asyncio.get_event_loop())
-    app = bff.front_door([] if listen == "same" else [management])
+    app = bff.front_door([reporting] if listen == "same" else [management, reporting])
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
     return app

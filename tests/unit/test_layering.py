@@ -49,6 +49,7 @@ MAY_USE = {
         "bff/assembly/*.py",
         "bff/proxy/mount.py",
         "bff/cli/worker.py",
+        "bff/cli/readiness.py",
     ],
     "granian": ["bff/cli/*.py"],
     "structlog": ["bff/observe/*.py"],
