@@ -175,6 +175,7 @@ async def test_health_is_on_the_management_listener_only(bff: Bff):
         for path in ("/health/live", "/health/ready"):
             assert 200 == (await http.get(bff.management_url + path)).status_code
             public = await browser.get(path)
+            assert (404, "route_not_found") == (public.status_code, public.json()["code"])
             assert "store" not in public.text
-            assert "status" not in public.text
+            assert "alive" not in public.text
         assert 404 == (await browser.get("/schema/openapi.json")).status_code
