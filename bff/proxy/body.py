@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from bff.errors import BadRequest, BodyTooLarge
 from bff.proxy.asgi import Receive
 from bff.proxy.head import RequestHead
+from bff.proxy.long_answers import Flow
 
 _SMALL = 64 * 1024  # bytes
 _SLOW = 30.0  # seconds without a byte from the browser
@@ -46,6 +47,7 @@ class Upload:
         self.failure: BodyTooLarge | BadRequest | BrowserGone | None = None
         self.on_end: Callable[[], None] | None = None  # called once the whole body has come
         self.deadline: asyncio.Timeout | None = None  # how long the upstream may take, from the last byte on
+        self.flow = Flow(is_events=False, is_bounded=True)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body; each chunk moves the upstream's deadline."""
@@ -56,6 +58,7 @@ class Upload:
                 self._extend(_SLOW + self._timeout)
                 chunk, more = await _next(self._receive)
                 self._extend(self._timeout)
+                self.flow.moved = True
                 size += len(chunk)
                 if size > self._limit:
                     raise BodyTooLarge(limit=self._limit)

@@ -53,6 +53,8 @@ class Forwarder:
             body = await self._body(receive, call) if call.head.has_body else None
             if isinstance(body, Upload):
                 body.on_end = lambda: self._hangups.watch(task, receive, call)
+                self._hangups.flows(task, body.flow)
+                self._hangups.look_after(task, call)
                 await self._upload(scope, send, call, body)
             else:
                 self._hangups.watch(task, receive, call)
@@ -87,6 +89,7 @@ class Forwarder:
             if upload.failure is not None:
                 raise upload.failure from None
             raise
+        upload.deadline = None  # the answer has begun; what is left of the body may take its time beside it
         try:
             if response.status == 401 and self._refusals is not None:
                 self._refusals.renew_later(call, response)

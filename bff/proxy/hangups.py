@@ -48,6 +48,12 @@ class Hangups:
         if not self._ticking:
             self._tick_later()
 
+    def look_after(self, call: _Call, what: Call) -> None:
+        """Let its session's end overtake a call whose body is still on its way, which cannot be watched yet."""
+        if self._opened is not None:
+            answer = self._answers[call] = LongAnswer(call, what, self._flows.get, self._end)
+            self._opened.add(answer)
+
     def flows(self, call: _Call, flow: Flow) -> None:
         """Note that its answer is on the way, and how."""
         self._flows[call] = flow
@@ -64,7 +70,8 @@ class Hangups:
         """Watch no more."""
         if self._flows:
             self._flows.pop(call, None)
-        if self._young.pop(call, None) is not None or self._old.pop(call, None) is not None:
+        is_unwatched = self._young.pop(call, None) is not None or self._old.pop(call, None) is not None
+        if is_unwatched and call not in self._answers:
             return
         self._gone.discard(call)
         self._endings.pop(call, None)
@@ -83,9 +90,8 @@ class Hangups:
         for call, (receive, what) in late.items():
             watcher = asyncio.get_running_loop().create_task(self._wait(call, receive), name="watch-hangup")
             self._watchers[call] = watcher
-            if self._opened is not None and what is not None:
-                answer = self._answers[call] = LongAnswer(call, what, self._flows.get, self._end)
-                self._opened.add(answer)
+            if what is not None and call not in self._answers:
+                self.look_after(call, what)
         if self._old:
             self._tick_later()
 

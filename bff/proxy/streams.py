@@ -95,6 +95,8 @@ class OpenCalls:
             (self._by_session.get(live) or self._watch(live)).calls.add(opened)
             if live.ended:  # between the decision and now
                 opened.end(Ending.SESSION_ENDED)
+            elif not self._allows(opened.call):  # a role may have gone meanwhile, and nobody told
+                opened.end(Ending.ACCESS_DENIED)
         if self._draining_since is not None:
             opened.tick(self._drained())
         if self._timer is None:

@@ -258,6 +258,23 @@ async def test_call_of_a_session_that_ended_meanwhile_is_ended_as_it_comes(world
     let_go(world, held)
 
 
+async def test_right_that_was_taken_away_meanwhile_ends_the_call_as_it_comes(world):
+    """Roles may change too between the decision and the opening, and nobody watches the session by then."""
+    world.op.id_token["roles"] = ["admin"]
+    browser = world.browser()
+    await browser.log_in()
+    live = await live_of(world, browser)
+    world.op.id_token["roles"] = []
+    world.clock.advance(EXPIRED)
+    assert 200 == (await browser.get("/api/tasks")).status
+    found = world.bffs[0].routes.match(b"/admin/x")
+    held = Held(Call(*found, RequestHead(), "192.0.2.7", None, "r" * 32, "GET", live))
+    world.bffs[0]._opened.add(held)
+
+    assert [Ending.ACCESS_DENIED] == held.endings
+    let_go(world, held)
+
+
 async def test_draining_is_told_at_once_and_to_those_who_come_later(world):
     """And again and again, with how long it has lasted."""
     early = await hold(world, None)

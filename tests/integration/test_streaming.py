@@ -253,3 +253,29 @@ async def test_a_large_upload_streams_through_a_small_worker(chunked: bool) -> N
         assert held_up_at < 40 * MIB
         assert while_held - before < 20 * MIB
         assert rss(bff) - before < 30 * MIB
+
+
+async def test_both_directions_flow_at_once() -> None:
+    """An upstream may answer before it has the whole body, and each side's next part may wait for the other's."""
+
+    async def echo(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while chunk := await read_chunk(exchange.reader):
+            await exchange.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        await exchange.send(b"0\r\n\r\n")
+
+    async with proxied(echo) as bff, connected(bff.port) as browser:
+        await browser.send(
+            b"POST /api/thing HTTP/1.1\r\nHost: localhost:%d\r\nTransfer-Encoding: chunked\r\n\r\n" % bff.port
+        )
+        await browser.send(b"5\r\nfirst\r\n")
+        status, _ = await asyncio.wait_for(read_head(browser.reader), SOON)
+        received = [await asyncio.wait_for(read_chunk(browser.reader), SOON)]
+        for part in (b"then", b"last"):
+            await browser.send(b"4\r\n%s\r\n" % part)
+            received.append(await asyncio.wait_for(read_chunk(browser.reader), SOON))
+        await browser.send(b"0\r\n\r\n")
+
+        assert 200 == status
+        assert [b"first", b"then", b"last"] == received
+        assert b"" == await asyncio.wait_for(read_chunk(browser.reader), SOON)

@@ -28,12 +28,14 @@ async def streaming(world: World, script: Script) -> AsyncIterator[tuple[Bff, Ra
             yield bff, upstream
 
 
-async def ask(browser: Browser) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def ask(
+    browser: Browser, method: str = "GET", framing: str = ""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Ask for the stream on a connection of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", browser.bff.port)
     cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    head = f"Host: localhost:{browser.bff.port}\r\nX-CSRF: 1\r\nCookie: {cookies}\r\n\r\n"
-    writer.write(b"GET /api/x HTTP/1.1\r\n" + head.encode())
+    head = f"Host: localhost:{browser.bff.port}\r\nX-CSRF: 1\r\nCookie: {cookies}\r\n{framing}\r\n"
+    writer.write(f"{method} /api/x HTTP/1.1\r\n{head}".encode())
     return reader, writer
 
 
@@ -71,6 +73,52 @@ async def test_logout_cuts_an_open_stream_within_a_second(world: World) -> None:
 
         assert b"" == rest, "no last chunk"
         assert 1.0 > time.monotonic() - begun
+        writer.close()
+
+
+async def answer_before_the_body(exchange: Exchange) -> None:
+    """One event in answer to the first part of a body that goes on."""
+    await read_chunk(exchange.reader)
+    await endless(exchange)
+
+
+async def test_logout_cuts_an_answer_to_a_body_that_never_ends(world: World) -> None:
+    """Whoever holds the request open holds no answer open with it."""
+    async with streaming(world, answer_before_the_body) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser, "POST", "Transfer-Encoding: chunked\r\n")
+        writer.write(b"5\r\nfirst\r\n")
+        assert 200 == (await read_head(reader))[0]
+        assert b"data: 1\n\n" == await read_chunk(reader)
+        begun = time.monotonic()
+        assert 200 == (await browser.post("/bff/logout")).status_code
+        async with asyncio.timeout(SOON):
+            rest = await reader.read()
+
+        assert b"" == rest, "no last chunk"
+        assert 1.0 > time.monotonic() - begun
+        writer.close()
+
+
+async def test_logout_ends_an_upload_that_is_under_way(world: World) -> None:
+    """With 401, for nothing has been answered; the upstream's half is broken off."""
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def collect(exchange: Exchange) -> None:
+        await read_chunk(exchange.reader)
+        asked.set()
+        await exchange.hung_up()
+        ended.set()
+
+    async with streaming(world, collect) as (bff, _), Browser(bff) as browser:
+        await browser.log_in("alice")
+        reader, writer = await ask(browser, "POST", "Transfer-Encoding: chunked\r\n")
+        writer.write(b"5\r\nfirst\r\n")
+        await asyncio.wait_for(asked.wait(), SOON)
+        assert 200 == (await browser.post("/bff/logout")).status_code
+        async with asyncio.timeout(SOON):
+            assert 401 == (await read_head(reader))[0]
+            await ended.wait()
         writer.close()
 
 
