@@ -8,6 +8,7 @@ from pathlib import Path
 from bff.access.auditing import AuditLog, AuditReader
 from bff.access.auditing.chain import Chain
 from bff.access.auditing.configured import AuditPlace, build_audit, open_place
+from bff.access.auditing.ends import End
 from bff.access.auditing.file_heads import read_head
 from bff.access.auditing.startup import Startup
 from bff.config.settings import Settings
@@ -59,7 +60,7 @@ class AuditDuties:
         try:
             head = await asyncio.to_thread(read_head, path, Chain(self.ring))
             if head is not None:
-                await self.store.remember(_name(head.chain), now, now + _LONG, head.seq)
+                await self.store.remember(_name(head.chain), now, now + _LONG, End.of(head.seq, head.mac).pack())
         except (OSError, CannotOpenError, SessionStoreUnavailable):
             return  # the log says itself what does not work; a minute later is as good
 
@@ -85,12 +86,12 @@ def open_reader(
 def _open(
     settings: Settings, ring: KeyRing, store: Store, clock: Callable[[], float], begin_at: int | None = None
 ) -> AuditPlace:
-    async def remembered(chain: str) -> int | None:
+    async def remembered(chain: str) -> End | None:
         try:
-            seq = await store.recall(_name(chain), clock())
+            packed = await store.recall(_name(chain), clock())
         except SessionStoreUnavailable:
             return None
-        return int(seq) if seq is not None else None
+        return End.unpack(packed) if packed is not None else None
 
     in_memory = settings.session.store.reveal().startswith("memory:")
     return open_place(
@@ -104,4 +105,4 @@ def _open(
 
 
 def _name(chain: str) -> bytes:
-    return b"audit-head:" + chain.encode()
+    return b"audit-end:" + chain.encode()

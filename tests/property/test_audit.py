@@ -61,7 +61,7 @@ def verify(lines, head):
     """What a walk finds wrong."""
     walk = Walk(CHAIN)
     problem = walk.run([RawLine(line, number) for number, line in enumerate(lines, start=1)])
-    return problem or walk.check_end(head, remembered=None)
+    return problem or walk.check_end(head)
 
 
 @given(EVENTS)

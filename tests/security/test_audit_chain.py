@@ -9,6 +9,7 @@ import pytest
 
 from bff.access.auditing import AuditQuery
 from bff.access.auditing.chain import Chain, new_chain
+from bff.access.auditing.ends import End
 from bff.access.auditing.file_heads import head_path
 from bff.access.auditing.file_reader import FileReader
 from bff.access.auditing.file_search import Content, Search
@@ -186,7 +187,7 @@ async def test_older_copy_of_file_and_head_is_found_by_what_the_store_remembers(
         shutil.copy(copies / path.name, path)
 
     async def remembered(_chain):
-        return 9
+        return End(9, 0)
 
     replayed = await FileReader(log.path, log.chain, remembered=remembered).verify()
 

@@ -58,6 +58,11 @@ class NoLine(Exception):
     """These bytes are no line of an audit log."""
 
 
+def build_tail(mac: str) -> bytes:
+    """Return how a line with this tag ends."""
+    return _TAG_KEY + mac.encode() + _END
+
+
 def new_chain() -> Head:
     """Return the head of a chain that has no line yet."""
     return Head(os.urandom(6).hex())
@@ -88,7 +93,7 @@ class Chain:
                 mac.encode(),
             )
             mac = self._tag(_LINE, body, key)
-            lines.append(body + _TAG_KEY + mac.encode() + _END)
+            lines.append(body + build_tail(mac))
             lateness.append(late)
         return lines, lateness, replace(head, seq=seq, mac=mac, newest=newest)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from bff.access.auditing.chain import Chain, Head
+from bff.access.auditing.ends import End
 from bff.access.auditing.file_heads import SUFFIX, read_head
 from bff.access.auditing.file_search import Search, first_seq
 from bff.access.auditing.sinks import Problem, Verification
@@ -19,7 +20,7 @@ from bff.session.audit_records import AuditPage, AuditQuery, build_cursor
 
 _PATIENCE = 0.8  # seconds for one page
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".Z")
-Remembered = Callable[[str], Awaitable[int | None]]  # what the session store remembers of a chain
+Remembered = Callable[[str], Awaitable[End | None]]  # what the session store remembers of a chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,14 @@ class FileReader:
     async def verify(self) -> Verification:
         """See `AuditReader`."""
         walk = Walk(self.chain, self.begin_at)
-        head, problem = await asyncio.to_thread(self._walk, walk)
+        # Before the lines: what is written meanwhile may be more than these say, never less.
+        head, problem = await asyncio.to_thread(self._head)
+        if problem is None and head is not None and self.has_end and self.remembered is not None:
+            walk.remembered = await self.remembered(head.chain)
+        if problem is None:
+            problem = await asyncio.to_thread(self._walk, walk)
         if problem is None and self.has_end:
-            remembered = await self.remembered(head.chain) if self.remembered is not None and head else None
-            problem = walk.check_end(head, remembered=remembered)
+            problem = walk.check_end(head)
         elif problem is None:
             walk.notes.append("the file that is written to was not among them: how the log ends was not checked")
         return walk.result(problem)
@@ -60,16 +65,17 @@ class FileReader:
             raise _unreadable(error) from error
         return AuditPage(tuple(search.items), build_cursor(search.resume) if search.resume is not None else None)
 
-    def _walk(self, walk: Walk) -> tuple[Head | None, Problem | None]:
+    def _head(self) -> tuple[Head | None, Problem | None]:
         try:
-            # Before the lines: what is written meanwhile may be more than it says, never less.
-            head = read_head(self.path, self.chain)
+            return read_head(self.path, self.chain), None
         except CannotOpenError:
             return None, Problem(0, "the head record is damaged, forged, or made with a key that is gone")
         except OSError as error:
             raise _unreadable(error) from error
+
+    def _walk(self, walk: Walk) -> Problem | None:
         try:
-            return head, walk.run(lines_of(self._files()))
+            return walk.run(lines_of(self._files()))
         except (OSError, EOFError, gzip.BadGzipFile) as error:
             raise _unreadable(error) from error
 

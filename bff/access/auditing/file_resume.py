@@ -7,6 +7,7 @@
 | `recovered` | a last line without its end: its writer was killed, or the power failed |
 | `truncated` | the same file, and shorter than it was |
 | `replaced` | another file with lines of its own |
+| `rolled_back` | not the line that this process had written: an older state was put back |
 | `head_missing`, `head_unreadable` | nothing says where the chain ended |
 """
 

@@ -18,7 +18,7 @@ from bff.session.audit_records import SLACK, AuditQuery
 
 _BLOCK = 1 << 20  # bytes searched at a time: the interpreter's lock is held so long
 _PIECE = 4096  # bytes read at a time where one line is wanted
-_BEGIN = re.compile(rb'\{"seq":([0-9]{1,16}),"time":([0-9]{1,12}(?:\.[0-9]{1,9})?)')
+BEGIN = re.compile(rb'\{"seq":([0-9]{1,16}),"time":([0-9]{1,12}(?:\.[0-9]{1,9})?)')
 _LATE = b',"late":true,'
 _LONGEST = 1 << 18  # bytes in which the beginning of a line is looked for
 
@@ -99,7 +99,7 @@ class Search:
 
     def _stop(self, block: bytes) -> None:
         """Leave the rest to the next page."""
-        first = None if self.done else _BEGIN.search(block)
+        first = None if self.done else BEGIN.search(block)
         if first is not None:
             self.resume, self.done = int(first[1]), True
 
@@ -122,7 +122,7 @@ def bounds(content: Content, query: AuditQuery) -> tuple[int, int]:
 def first_seq(path: Path) -> int | None:
     """Return the number of the first line of a file; None when it is no log of ours. Raises `OSError`."""
     with path.open("rb") as file:
-        found = _BEGIN.search(file.read(_LONGEST))
+        found = BEGIN.search(file.read(_LONGEST))
     return int(found[1]) if found is not None else None
 
 
@@ -169,7 +169,7 @@ def _place_from(content: Content, at: int, end: int, *, late: bool) -> tuple[int
     """Read the first line from here that is one of ours, and in order or `late`; return what follows it, too."""
     while at < end and (line := content.line(at, end)):
         at += len(line)
-        found = _BEGIN.match(line)
+        found = BEGIN.match(line)
         if found is not None and (late or _LATE not in line):
             return at, (int(found[1]), float(found[2]))
     return at, None

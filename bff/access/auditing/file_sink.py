@@ -5,10 +5,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bff.access.auditing.chain import Chain, Head
+from bff.access.auditing.ends import INNOCENT, ROLLED_BACK, OwnLast
 from bff.access.auditing.events import AuditEvent, build_event
 from bff.access.auditing.file_heads import give_to, head_path, locked_head
 from bff.access.auditing.file_resume import Resumed, resume
@@ -19,7 +20,7 @@ OPENED = "audit.opened"
 
 @dataclass(frozen=True, slots=True)
 class FileSink:
-    """Implements `AuditSink`. Nothing is kept in memory: whoever holds the lock reads where the chain ends.
+    """Implements `AuditSink`. Whoever holds the lock reads where the chain ends.
 
     Lines first, onto the disk, and the head record then: killed in between, the next writer finds more lines than
     the record knows, and goes on behind those that fit.
@@ -27,6 +28,7 @@ class FileSink:
 
     path: Path
     chain: Chain
+    _last: OwnLast = field(default_factory=OwnLast, init=False, repr=False, compare=False)
 
     async def append(self, events: Sequence[AuditEvent]) -> None:
         """See `AuditSink`."""
@@ -50,7 +52,10 @@ class FileSink:
                     raise OSError("not a regular file")
                 give_to(fd, self.path, head_path(self.path).stat())
                 resumed = resume(self.path, fd, heads, self.chain)
+                if resumed.reason in INNOCENT and self._last.is_missed(fd, resumed.head):
+                    resumed = replace(resumed, reason=ROLLED_BACK)
                 head = self._write(fd, resumed, events)
+                self._last.head = head
                 heads.write(head)
             finally:
                 os.close(fd)

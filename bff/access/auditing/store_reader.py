@@ -68,7 +68,7 @@ class StoreReader:
         walk = Walk(self.chain, self.begin_at, head)
         problem = await self._walk(walk, head)
         if problem is None:
-            problem = walk.check_end(head, remembered=None)
+            problem = walk.check_end(head)
         if problem is not None and await self._floor() not in {head.floor, None}:
             return None
         return walk.result(problem)

@@ -3,9 +3,10 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bff.access.auditing.chain import Chain, Head, NoLine, new_chain
+from bff.access.auditing.ends import INNOCENT, ROLLED_BACK, OwnLast
 from bff.access.auditing.events import AuditEvent, build_event
 from bff.access.auditing.matching import decode
 from bff.access.auditing.sinks import AuditSinkFailed
@@ -26,6 +27,7 @@ class StoreSink:
     chain: Chain
     retention: float  # seconds for which a line is kept
     max_lines: int | None = None
+    _last: OwnLast = field(default_factory=OwnLast, init=False, repr=False, compare=False)
 
     async def append(self, events: Sequence[AuditEvent]) -> None:
         """See `AuditSink`."""
@@ -57,6 +59,8 @@ class StoreSink:
     async def _append_once(self, events: Sequence[AuditEvent]) -> bool:
         record = await self.store.head()
         head, reason = await self._resume(record)
+        if reason in INNOCENT and await self._misses_own_line(head):
+            reason = ROLLED_BACK
         opened = [build_event("audit.opened", {"reason": reason}, events[0].time)] if reason is not None else []
         every = [*opened, *events]
         lines, lateness, after = self.chain.extend(head, every)
@@ -64,7 +68,20 @@ class StoreSink:
             build_row(head.seq + place, event, line, late=late)
             for place, (event, line, late) in enumerate(zip(every, lines, lateness, strict=True), start=1)
         ]
-        return await self.store.append(record, rows, self.chain.build_head(after))
+        done = await self.store.append(record, rows, self.chain.build_head(after))
+        if done:
+            self._last.head = after
+        return done
+
+    async def _misses_own_line(self, head: Head) -> bool:
+        last = self._last.head
+        if last is None or self._last.is_behind(head):
+            return last is not None
+        if (head.seq, head.mac) == (last.seq, last.mac) or last.seq <= head.floor:
+            return False
+        # Purged meanwhile, it is not there either; but then the head is another one, and this is tried again.
+        found = decode((await self.store.read(last.seq - 1, 1) or [""])[0])
+        return found is None or (found["seq"], found.get("mac")) != (last.seq, last.mac)
 
     async def _resume(self, record: str | None) -> tuple[Head, str | None]:
         if record is not None:

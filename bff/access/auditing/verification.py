@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bff.access.auditing.chain import Chain, Head, Line, NoLine
+from bff.access.auditing.ends import ROLLED_BACK, End
 from bff.access.auditing.file_resume import fingerprint, is_torn
 from bff.access.auditing.sinks import Problem, Verification
 from bff.crypto.key_ring import CannotOpenError
@@ -11,6 +12,8 @@ from bff.crypto.key_ring import CannotOpenError
 OPENED = "audit.opened"
 _SUSPICIOUS: Mapping[str, str] = {
     "truncated": "the file had become shorter when the server went on here: lines before this one were cut off",
+    ROLLED_BACK: "lines that the server had written were gone when it went on here: an older state was put back, "
+    "or the disk or the store has lost them",
     "replaced": "another file lay in the log's place when the server went on: lines before this one may be gone",
     "head_missing": "there was no head record when the server went on here: lines before this one may be gone",
     "head_unreadable": "the head record was damaged, or made with a key that is gone, when the server went on "
@@ -46,6 +49,7 @@ class Walk:
     first: Line | None = None
     last: Line | None = None
     notes: list[str] = field(default_factory=list)
+    remembered: End | None = None  # a line that must be there, as somebody else remembers it
     _torn: RawLine | None = None
 
     def run(self, lines: Iterable[RawLine]) -> Problem | None:
@@ -76,6 +80,7 @@ class Walk:
         self._check_tag(raw, line)
         self._check_torn(line)
         self._check_place(line, is_first_of_file=is_first_of_file)
+        self._check_remembered(line)
         self.first = self.first or line
         self.last = line
         self.lines += 1
@@ -131,10 +136,17 @@ class Walk:
         if line.seq != expected or (line.seq == floor.floor + 1 and line.prev != floor.floor_mac):
             raise _Broken(line.seq, f"line {expected} should be the first one: lines at the beginning were removed")
 
+    def _check_remembered(self, line: Line) -> None:
+        known = self.remembered
+        if known is not None and line.seq == known.seq and End.of(line.seq, line.mac) != known:
+            raise _Broken(
+                line.seq, "the session store remembers another line of this number: an older state was put back"
+            )
+
     def _note(self, note: str) -> None:
         self.notes.append(note)
 
-    def check_end(self, head: Head | None, *, remembered: int | None) -> Problem | None:
+    def check_end(self, head: Head | None) -> Problem | None:
         """Hold the end against the head record, and against what the session store remembers of it."""
         last = self.last.seq if self.last is not None else 0
         if head is None:
@@ -148,10 +160,10 @@ class Walk:
             return Problem(last, f"line {last + 1} to {head.seq} are gone: the end was cut off")
         if last == head.seq and self.last.mac != head.mac:
             return Problem(last, "it is not the line that the head record names")
-        if remembered is not None and last < remembered:
+        if self.remembered is not None and last < self.remembered.seq:
             return Problem(
                 last,
-                f"the session store remembers line {remembered}: the end was cut off, and the head record "
+                f"the session store remembers line {self.remembered.seq}: the end was cut off, and the head record "
                 "replaced by an older one",
             )
         if self._torn is not None:
