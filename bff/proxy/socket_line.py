@@ -34,7 +34,8 @@ class SocketLine:
         """See `Line.send`."""
         self.is_fresh = False
         target = httpcore.URL(url)
-        sent = [(name.encode("latin-1"), value.encode()) for name, value in headers]
+        # Space around a value is none of it (RFC 9110 §5.5); HTTP/2 can carry some, and h11 refuses to write it.
+        sent = [(name.encode("latin-1"), value.strip(" \t").encode()) for name, value in headers]
         known = {name for name, _ in sent}
         sent.insert(0, (b"host", target.host))
         if isinstance(body, bytes) and body:
