@@ -7,7 +7,7 @@ from bff.proxy.socket_line import SocketLine
 
 
 async def test_space_around_a_value_is_left_out_and_fails_no_call(tmp_path: Path) -> None:
-    """It is no part of the value (RFC 9110 §5.5); HTTP/2 can bring it, and a failure would count against the API."""
+    """It is no part of the value (RFC 9110 §5.5); HTTP/2 can bring it, and a failure counts against the API."""
     heads: list[bytes] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
