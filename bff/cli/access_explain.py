@@ -1,7 +1,6 @@
 """`bff access explain`: which rule decides, why, and what would be needed."""
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from bff.access.telling import build_answer, tell
 from bff.cli.access_advice import load_advisor, read_claim
 from bff.cli.configuration import config_option, load_or_exit
 from bff.cli.moments import read_moment
+from bff.cli.printing import write_json
 from bff.config import Settings
 
 
@@ -64,7 +64,7 @@ def explain_command(
     )
     answer = advisor.answer(question)
     if as_json:
-        click.echo(json.dumps(build_answer(question, answer), indent=2, ensure_ascii=False))
+        click.echo(write_json(build_answer(question, answer), indent=2))
     else:
         click.echo(tell(question, answer))
 

@@ -1,7 +1,6 @@
 """`bff access lint`: what in the configuration, and in a token, breaks good practice."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from bff.access.findings import AccessFinding, Level
 from bff.access.lint import merge_findings
 from bff.access.token_lint import lint_claims
 from bff.cli.configuration import config_option
+from bff.cli.printing import write_json
 from bff.config import ConfigError, Settings, load_with_findings
 
 _COLOURS = {Level.ERROR: "red", Level.WARNING: "yellow", Level.INFO: "blue"}
@@ -35,7 +35,7 @@ def lint_command(config: Path | None, *, token_file: str | None, kind: str, stri
     """
     found = _lint_token(token_file, kind) if token_file is not None else _lint_configuration(config)
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in found], indent=2, ensure_ascii=False))
+        click.echo(write_json([asdict(finding) for finding in found], indent=2))
     else:
         for finding in found:
             head, space, rest = str(finding).partition(" ")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import rich_click as click
 
 from bff.access.auditing.events import CHAIN, UNIFORM
+from bff.cli.printing import printable, write_json
 
 _SHOWN_FIRST = {"seq", "time", "event", "outcome", *CHAIN}
 _COLOURS = {"ok": "green", "denied": "yellow", "failed": "red"}
@@ -14,7 +15,7 @@ _COLOURS = {"ok": "green", "denied": "yellow", "failed": "red"}
 
 def show(item: Mapping[str, object], *, as_json: bool) -> None:
     """Print one line."""
-    click.echo(json.dumps(dict(item), ensure_ascii=False) if as_json else write_line(item))
+    click.echo(write_json(dict(item)) if as_json else write_line(item))
 
 
 def write_line(item: Mapping[str, object]) -> str:
@@ -30,10 +31,11 @@ def write_line(item: Mapping[str, object]) -> str:
 def _moment(at: object) -> str:
     if not isinstance(at, int | float):
         return "?"
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    except (ValueError, OverflowError, OSError):
+        return "?"  # written by somebody else, as verification says
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # A name from a token must not move the cursor of an auditor's terminal.
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

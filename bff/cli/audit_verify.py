@@ -2,7 +2,6 @@
 
 import dataclasses
 import gzip
-import json
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from bff.access.auditing.stream_reader import Captured
 from bff.cli.audit_place import Unusable, file_option, with_reader
 from bff.cli.configuration import config_option, load_or_exit
 from bff.cli.moments import write_moment
+from bff.cli.printing import printable, shortened, write_json
 from bff.config import Settings
 from bff.config.keys import parse_key_file
 from bff.crypto.key_ring import KeyRing
@@ -53,9 +53,9 @@ def verify_command(
     else:
         result = with_reader(settings, ring, _verify, files=files, begin_at=begin_at)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(result), ensure_ascii=False))
+        click.echo(write_json(dataclasses.asdict(result)))
     else:
-        _tell(result)
+        tell(result)
     sys.exit(0 if result.ok else 1)
 
 
@@ -80,9 +80,10 @@ def _ring(settings: Settings, key_files: tuple[Path, ...]) -> KeyRing:
         raise Unusable(f"--key-file: {error}") from None
 
 
-def _tell(result: Verification) -> None:
+def tell(result: Verification) -> None:
+    """Print it. Names of keys and files may be anybody's: nothing in them may steer a terminal."""
     for note in result.notes:
-        click.echo(f"note: {note}")
+        click.echo(f"note: {printable(note)}")
     if result.problem is None:
         span = ""
         if result.first_seq is not None and result.first_time is not None:
@@ -92,6 +93,6 @@ def _tell(result: Verification) -> None:
             )
         click.echo(f"the audit log is whole{span} ({result.lines:,} lines)")
         return
-    where = f" of {result.problem.file}" if result.problem.file is not None else ""
-    click.echo(f"BROKEN at line {result.problem.line}{where}: {result.problem.message}")
+    where = f" of {shortened(result.problem.file)}" if result.problem.file is not None else ""
+    click.echo(f"BROKEN at line {result.problem.line}{where}: {printable(result.problem.message)}")
     click.echo(f"whole lines before it: {result.lines:,}")

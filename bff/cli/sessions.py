@@ -1,6 +1,5 @@
 """`bff sessions`: the live sessions of the store, seen and ended from the command line. Never a token."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import rich_click as click
 
 from bff.cli.configuration import config_option, load_or_exit
 from bff.cli.moments import write_moment
+from bff.cli.printing import write_json
 from bff.cli.session_store import Opened, with_store
 from bff.cli.sessions_revoke import revoke_command
 from bff.session.directory import Listed, Selection
@@ -46,7 +46,7 @@ def list_command(
                 count += 1
                 row = _describe(listed)
                 if as_json:
-                    click.echo(json.dumps(row, ensure_ascii=False))
+                    click.echo(write_json(row))
                 else:
                     click.echo(
                         f"{row['session']}  {_printable(row['subject'])}  [{_printable(', '.join(row['roles']))}]  "

@@ -5,6 +5,7 @@ A store sees finished lines: it neither makes nor checks the hash chain, and hol
 
 import base64
 import binascii
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
@@ -29,7 +30,7 @@ class AuditQuery:
     case. `since` and `until` are epoch seconds, both included. `after` is the `next` of the page before.
 
     Raises:
-        ValueError: the limit is not within 1 to 200.
+        ValueError: the limit is not within 1 to 200, or a time is no finite number.
         InvalidCursor: see there.
     """
 
@@ -49,6 +50,9 @@ class AuditQuery:
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= MAX_PAGE:
             raise ValueError(f"limit: expected a whole number from 1 to {MAX_PAGE}")
+        for name in ("since", "until"):
+            if (at := getattr(self, name)) is not None and not math.isfinite(at):
+                raise ValueError(f"{name}: expected a finite number")
         parse_cursor(self.after)
 
     @property

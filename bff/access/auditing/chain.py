@@ -23,7 +23,7 @@ _TAG_KEY = b',"mac":"'
 _TAG_TEXT = 43  # characters of 32 bytes in base64url
 _END = b'"}'
 _TAIL = len(_TAG_KEY) + _TAG_TEXT + len(_END)
-_MAX_SEQ = 2**53  # beyond it, readers that know no integers would count wrongly
+MAX_SEQ = 2**53  # beyond it, readers that know no integers would count wrongly
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Chain:
             parsed = self._lines.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoLine from error
-        if not 1 <= parsed.seq <= _MAX_SEQ:
+        if not 1 <= parsed.seq <= MAX_SEQ:
             raise NoLine
         return parsed
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from bff.access.auditing.chain import MAX_SEQ
 from bff.access.auditing.events import CHAIN
 from bff.session.audit_records import AuditQuery
 
@@ -17,7 +18,8 @@ def decode(line: bytes | str) -> Mapping[str, object] | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     seq, time = found.get("seq"), found.get("time")
-    return found if isinstance(seq, int) and isinstance(time, int | float) else None
+    is_number = isinstance(time, int | float) and not isinstance(time, bool)
+    return found if type(seq) is int and 0 < seq <= MAX_SEQ and is_number else None
 
 
 def fits(query: AuditQuery, line: Mapping[str, object]) -> bool:

@@ -90,7 +90,8 @@ class Walk:
             is_genuine = self.chain.is_genuine(raw.content, line)
         except CannotOpenError:
             raise _Broken(
-                line.seq, f"it names the key {line.key}, which is not among ours: give the key, or it is forged"
+                line.seq,
+                f"it names the key {line.key[:40]}, which is not among ours: give it, or the line is forged",
             ) from None
         if not is_genuine:
             raise _Broken(line.seq, "it was changed, or written by somebody without the key: its tag does not fit")

@@ -70,9 +70,11 @@ def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
         }
         try:
             query = AuditQuery(**filters, since=since, until=until, after=after or None, limit=limit)
-            page = await reader.search(query)
         except InvalidCursor as error:
             raise InvalidRequest("after: this is no cursor of the audit log; begin again without it.") from error
+        except ValueError as error:  # a time that is no number of seconds
+            raise InvalidRequest(f"{error}.") from error
+        page = await reader.search(query)
         target = " ".join(f"{name}:{value}" for name, value in filters.items() if value is not None)
         operator.acted("audit.search", target)
         return AuditList([dict(item) for item in page.items], page.next)
