@@ -100,6 +100,7 @@ class ApiProxy:
         self._clock = clock
         self._per_address, self._per_session, self._crowd = gate.per_address, gate.per_session, gate.crowd
         self._calls = calls if calls is not None else defaultdict(int)
+        self.refused: defaultdict[str, int] = defaultdict(int)  # requests by the code of our answer
         self._principal_now = principal_now  # with the roles that are assigned at the moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
@@ -181,6 +182,9 @@ class ApiProxy:
         try:
             self._authorize(call.route, facts, call.live, call.request_id)
         except BffError:
+            return False
+        except Exception as error:  # noqa: BLE001 -- a mistake of ours: told, and nothing stays open by it
+            self._emit("request.crashed", {"request_id": call.request_id, "error": type(error).__name__})
             return False
         return True
 
@@ -269,6 +273,7 @@ class ApiProxy:
         return self._principal_now(live.principal, now)
 
     async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
+        self.refused[error.code] += 1
         status, headers, body = build_problem_response(error, request_id)
         if isinstance(error, CookieUnreadable):
             headers.append((b"set-cookie", self._cookie_deletion))

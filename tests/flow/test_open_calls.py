@@ -275,6 +275,25 @@ async def test_right_that_was_taken_away_meanwhile_ends_the_call_as_it_comes(wor
     let_go(world, held)
 
 
+async def test_decision_that_fails_opens_nothing_and_ends_what_was_open(world, monkeypatch):
+    """Told as a mistake of ours; the calls that come after it in the row are decided on as well."""
+    world.op.id_token["roles"] = ["admin"]
+    browser = world.browser()
+    await browser.log_in()
+    early = [await hold(world, browser, b"/admin/x") for _ in range(2)]
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.bffs[0].api, "_authorize", broken)
+    late = await hold(world, browser, b"/admin/x")
+    world.bffs[0]._opened._decide_anew(late.call.live)
+
+    assert [Ending.ACCESS_DENIED] * 3 == [held.endings[0] for held in (*early, late)]
+    assert {"ZeroDivisionError"} == {told["error"] for told in world.told("request.crashed")}
+    let_go(world, *early, late)
+
+
 async def test_draining_is_told_at_once_and_to_those_who_come_later(world):
     """And again and again, with how long it has lasted."""
     early = await hold(world, None)
