@@ -5,7 +5,7 @@
     app       the npm packages of the example app, and its build
     console   the npm packages of the console, and its build
     chromium  a browser for the browser tests, by apt-get where we may
-    nginx     what the benchmarks compare with, by apt-get where we may
+    nginx     what tests put before and behind bff, and the benchmarks compare with, by apt-get where we may
     caddy     likewise
     wrk       what the benchmarks make load with, likewise
 
@@ -259,7 +259,7 @@ def set_up_chromium() -> None:
 def set_up_nginx() -> None:
     """nginx on PATH, or where Debian puts it."""
     if not shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"):
-        _apt_install("nginx-light", "which the benchmarks compare with")
+        _apt_install("nginx-light", "which tests put before and behind bff")
 
 
 def set_up_caddy() -> None:

@@ -1,0 +1,282 @@
+"""The product as it is deployed: the nginx of deploy/, with TLS, in front of `bff run` on its socket."""
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import ssl
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.forging import self_signed_certificate
+from tests.processes import ROOT, ServerFailed, ServerProcess, free_port
+from tests.product import Bff, Browser
+from tests.servers import Server, start_demo_api, start_issuer
+from tests.socket_upstream import SocketUpstream
+from tests.world import eventually
+
+pytestmark = pytest.mark.integration
+
+HOST = "app.example.com"  # as deploy/nginx/bff.conf has it
+PERSON = "127.0.0.7"  # where the browser is; nginx is asked at 127.0.0.1
+MIB = 2**20
+LIES = {
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Host": "evil.example",
+    "X-Forwarded-Proto": "http",
+    "Forwarded": "for=6.6.6.6;host=evil.example",
+}
+ROUTES = """
+[[api]]
+path = "/api"
+upstream = "{api}"
+
+[[api]]
+path = "/ws"
+upstream = "{socket}"
+websocket = true
+"""
+# What Debian's nginx.conf does around the files of conf.d, for whoever runs the tests.
+MAIN = """
+daemon off;
+error_log stderr warn;
+pid {folder}/nginx.pid;
+{user}
+events {{ worker_connections 256; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  include {folder}/bff.conf;
+}}
+"""
+
+
+class Nginx(Server):
+    """nginx with the configuration that we hand out; ports, paths and certificate are the test's."""
+
+    def __init__(self, folder: Path, bff_socket: Path) -> None:
+        program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if program is None:
+            raise ServerFailed("nginx is not installed: `apt-get install nginx-light`")
+        self.port, self.plain_port = free_port(), free_port()
+        self.certificate, key = self_signed_certificate(folder, HOST)
+        text = (ROOT / "deploy" / "nginx" / "bff.conf").read_text()
+        for ours, theirs in (
+            ("unix:/run/bff/bff.sock", f"unix:{bff_socket}"),
+            ("listen 443 ", f"listen 127.0.0.1:{self.port} "),
+            ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
+            ("/etc/ssl/bff/fullchain.pem", str(self.certificate)),
+            ("/etc/ssl/bff/privkey.pem", str(key)),
+        ):
+            assert ours in text
+            text = text.replace(ours, theirs)
+        (folder / "bff.conf").write_text(text)
+        user = "user root;" if os.geteuid() == 0 else ""
+        (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
+        self._command = [program, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+        self.start()
+
+    def start(self) -> None:
+        self.process = ServerProcess(self._command)
+        self.process.wait_for_port(self.port)
+
+
+@dataclass
+class Site:
+    """All of it."""
+
+    bff: Bff
+    nginx: Nginx
+    upstream: SocketUpstream
+
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.nginx.certificate))
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="behind-"))  # short: the path of a socket has 108 bytes
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        issuer = stack.enter_context(
+            start_issuer(
+                redirect_uris=[f"https://{HOST}/bff/callback"], post_logout_redirect_uris=[f"https://{HOST}/"]
+            )
+        )
+        api = stack.enter_context(start_demo_api(issuer, DEMO_API_TICK="0.1"))
+        upstream = stack.enter_context(SocketUpstream())
+        keys = folder / "keys"
+        keys.write_text(secrets.token_urlsafe(32))
+        shared = SimpleNamespace(url=f"https://{HOST}", keys=keys, store=f"sqlite:///{folder}/sessions.db")
+        where = folder / "bff.sock"
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("BFF__SERVER__LISTEN", f"unix:{where}")
+            bff = stack.enter_context(
+                Bff(
+                    issuer,
+                    api,
+                    beside=shared,  # type: ignore[arg-type] - for its name, its keys and its store
+                    apis=ROUTES.format(api=api.url, socket=upstream.url),
+                    server=f'trusted_proxies = ["127.0.0.1"]\nmax_body_size = {2 * MIB}',
+                    wait=False,
+                )
+            )
+        wait_for_socket(where, bff)
+        yield Site(bff, stack.enter_context(Nginx(folder, where)), upstream)
+
+
+def wait_for_socket(where: Path, bff: Bff) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and bff.process.is_running:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(where))
+            return
+        time.sleep(0.02)
+    raise ServerFailed(f"bff did not get ready:\n{bff.output()}")
+
+
+def client(site: Site) -> httpx.AsyncClient:
+    """What speaks to nginx as the browser does: by TLS, to the public name, from an address of its own."""
+
+    async def name_it(request: httpx.Request) -> None:
+        request.extensions["sni_hostname"] = HOST
+
+    return httpx.AsyncClient(
+        base_url=f"https://127.0.0.1:{site.nginx.port}",
+        headers={"Host": HOST},
+        transport=httpx.AsyncHTTPTransport(verify=site.trust(), local_address=PERSON),
+        event_hooks={"request": [name_it]},
+        timeout=30.0,
+    )
+
+
+@pytest.fixture
+async def browser(site: Site) -> AsyncIterator[Browser]:
+    async with Browser(site.bff) as browser:
+        await browser.http.aclose()
+        browser.http = client(site)
+        yield browser
+
+
+async def test_person_logs_in_and_calls_the_api(browser: Browser) -> None:
+    """Redirects lead to the public name, the cookie is set and comes back."""
+    landed = await browser.log_in("alice", return_to="/orders")
+    answer = await browser.get("/api/whoami")
+
+    assert "/orders" == landed.headers["location"].removeprefix(f"https://{HOST}")
+    assert (200, "alice") == (answer.status_code, answer.json()["subject"])
+
+
+async def test_answers_bring_security_headers_once(browser: Browser) -> None:
+    """RFC 6797 §7.1: one field of Strict-Transport-Security, which is bff's."""
+    await browser.log_in("alice")
+    answer = await browser.get("/bff/user")
+
+    assert 200 == answer.status_code
+    for name in ("strict-transport-security", "x-content-type-options"):
+        assert 1 == len(answer.headers.get_list(name)), name
+
+
+async def test_audit_log_has_the_browsers_address(site: Site, browser: Browser) -> None:
+    """The one that nginx sees (OWASP ASVS 16.2.1), whatever the browser says of itself and of us."""
+    await browser.log_in("alice")
+    before = len(site.bff.audited("logout.done"))
+    assert 200 == (await browser.get("/api/whoami", headers=LIES)).status_code
+    await browser.post("/bff/logout", headers=LIES)
+    await eventually(lambda: len(site.bff.audited("logout.done")) > before)  # written beside the request
+
+    assert PERSON == site.bff.audited("logout.done")[-1]["address"]
+    assert {PERSON} == set(re.findall(r'"address": ?"([^"]*)"', site.bff.audit.read_text()))
+
+
+async def test_events_arrive_one_by_one(browser: Browser) -> None:
+    """The stream has no end: a proxy that gathers it would hand nothing out."""
+    await browser.log_in("alice")
+    heard: list[str] = []
+    async with asyncio.timeout(10), browser.stream("GET", "/api/stream") as stream:
+        async for line in stream.aiter_lines():
+            heard += [line] if line else []
+            if len(heard) == 3:
+                break
+
+    assert [f'data: {{"count": {number}}}' for number in (1, 2, 3)] == heard
+
+
+async def test_page_hears_of_its_logout(browser: Browser) -> None:
+    """/bff/events is open, and ends with the session."""
+    await browser.log_in("alice")
+    async with asyncio.timeout(10), browser.stream("GET", "/bff/events") as stream:
+        lines = stream.aiter_lines()
+        first = await anext(lines)
+        await browser.post("/bff/logout")
+        heard = [first, *[line async for line in lines]]
+
+    assert "event: session-ended" in heard
+
+
+async def test_websocket_passes(site: Site, browser: Browser) -> None:
+    """Both ways, and what it leads to hears the browser's address."""
+    await browser.log_in("alice")
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    async with connect(
+        f"wss://{HOST}/ws/echo",
+        host="127.0.0.1",
+        port=site.nginx.port,
+        local_addr=(PERSON, 0),
+        ssl=site.trust(),
+        origin=site.bff.url,  # type: ignore[arg-type]
+        additional_headers={"Cookie": cookies, **LIES},
+        proxy=None,
+    ) as opened:
+        await opened.send("is anybody there?")
+        assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 10)
+
+    assert [PERSON] == site.upstream.opened[-1].all("x-forwarded-for")
+
+
+async def test_what_is_too_large_is_refused_by_bff(browser: Browser) -> None:
+    """More than nginx lets through by itself reaches bff; its limit is told of with a problem document."""
+    await browser.log_in("alice")
+    answer = await browser.post("/api/tasks", content=b"x" * (3 * MIB))
+
+    assert (413, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
+
+
+async def test_path_reaches_bff_as_it_is(browser: Browser) -> None:
+    """Dot segments are refused by bff, not resolved on the way; encoded slashes stay encoded."""
+    await browser.log_in("alice")
+    dots = await browser.get("/api/x/%2e%2e/whoami")
+
+    assert (400, "application/problem+json") == (dots.status_code, dots.headers["content-type"])
+
+
+async def test_plain_http_leads_to_https(site: Site) -> None:
+    """With path and query, and whatever the method is."""
+    async with httpx.AsyncClient(verify=False) as plain:
+        answer = await plain.get(f"http://127.0.0.1:{site.nginx.plain_port}/a%2Fb?c=d", headers={"Host": HOST})
+
+    assert (308, f"https://{HOST}/a%2Fb?c=d") == (answer.status_code, answer.headers["location"])
+
+
+async def test_other_names_get_no_answer(site: Site) -> None:
+    """The handshake is refused, so that no other name is ever served."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+        await asyncio.open_connection("127.0.0.1", site.nginx.port, ssl=context, server_hostname="evil.example")
