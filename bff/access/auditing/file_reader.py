@@ -1,6 +1,5 @@
 """Reading the log back from its file, and from the files that it was rotated to."""
 
-import asyncio
 import gzip
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from bff.access.auditing.chain import Chain, Head
 from bff.access.auditing.ends import End
 from bff.access.auditing.file_heads import SUFFIX, read_head
 from bff.access.auditing.file_search import Search, first_seq
+from bff.access.auditing.reading import search_aside, verify_aside
 from bff.access.auditing.sinks import Problem, Verification
 from bff.access.auditing.verification import RawLine, Walk
 from bff.crypto.key_ring import CannotOpenError
@@ -40,17 +40,17 @@ class FileReader:
 
     async def search(self, query: AuditQuery) -> AuditPage:
         """See `AuditReader`."""
-        return await asyncio.to_thread(self._search, query)
+        return await search_aside(self._search, query)
 
     async def verify(self) -> Verification:
         """See `AuditReader`."""
         walk = Walk(self.chain, self.begin_at)
         # Before the lines: what is written meanwhile may be more than these say, never less.
-        head, problem = await asyncio.to_thread(self._head)
+        head, problem = await search_aside(self._head)
         if problem is None and head is not None and self.has_end and self.remembered is not None:
             walk.remembered = await self.remembered(head.chain)
         if problem is None:
-            problem = await asyncio.to_thread(self._walk, walk)
+            problem = await verify_aside(self._walk, walk)
         if problem is None and self.has_end:
             problem = walk.check_end(head)
         elif problem is None:

@@ -1,11 +1,11 @@
 """Reading the log back from the session store."""
 
-import asyncio
 import time
 from dataclasses import dataclass, replace
 
 from bff.access.auditing.chain import Chain, Head
 from bff.access.auditing.matching import decode, fits
+from bff.access.auditing.reading import verify_aside
 from bff.access.auditing.sinks import Problem, Verification
 from bff.access.auditing.verification import RawLine, Walk
 from bff.crypto.key_ring import CannotOpenError
@@ -81,7 +81,7 @@ class StoreReader:
         while lines := await self.store.read(after, _PAGE):
             raw = [RawLine(line.encode(), number + place) for place, line in enumerate(lines, start=1)]
             number += len(raw)
-            problem = await asyncio.to_thread(walk.run, raw)
+            problem = await verify_aside(walk.run, raw)
             if problem is not None:
                 return problem
             if walk.last is None or walk.last.seq <= after:

@@ -1,5 +1,7 @@
 """The audit log, searched and verified."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -7,7 +9,7 @@ from litestar import get, post
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.params import FromQuery
 
-from bff.access.auditing import AuditLog, AuditQuery, InvalidCursor
+from bff.access.auditing import AuditLog, AuditQuery, InvalidCursor, Verification
 from bff.web.admin.answers import After, Limit
 from bff.web.admin.errors import InvalidRequest
 from bff.web.admin.operators import Operator
@@ -39,6 +41,11 @@ class AuditVerification(msgspec.Struct, frozen=True):
 
 def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
     """Return `GET /audit` and `POST /audit/verification`; they raise `AuditNotSearchable`, `AuditUnavailable`."""
+
+    async def verify() -> Verification:
+        return await audit.searchable().verify()
+
+    verify_once = share_verifications(verify)
 
     @get("/audit")
     async def search_audit(
@@ -82,7 +89,7 @@ def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
     @post("/audit/verification", status_code=200)
     async def verify_audit(operator: Operator) -> AuditVerification:
         """Check the chain of the audit log from its beginning to its end."""
-        found = await audit.searchable().verify()
+        found = await verify_once()
         problem = found.problem
         operator.acted("audit.verify", outcome="ok" if found.ok else "failed", lines=found.lines)
         return AuditVerification(
@@ -93,3 +100,16 @@ def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
         )
 
     return [search_audit, verify_audit]
+
+
+def share_verifications(verify: Callable[[], Awaitable[Verification]]) -> Callable[[], Awaitable[Verification]]:
+    """Return what verifies, and lets whoever asks while that goes on have its answer."""
+    running: asyncio.Future[Verification] | None = None
+
+    async def shared() -> Verification:
+        nonlocal running
+        if running is None or running.done():
+            running = asyncio.ensure_future(verify())
+        return await asyncio.shield(running)  # whoever asked first may have gone
+
+    return shared
