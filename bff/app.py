@@ -1,10 +1,8 @@
 """The one place where everything is wired together. The only module that knows every room."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from litestar import Litestar, Router
@@ -14,7 +12,6 @@ from bff import __version__
 from bff.access.assigned import AssignmentFile
 from bff.access.auditing.calls import build_recording
 from bff.access.configured import build_assigned, build_principals, build_role_map
-from bff.access.principals import Principals
 from bff.access.roles import RoleReader
 from bff.assembly.administration import Administration, AdministrationParts
 from bff.assembly.audit import AuditDuties, build_audit_log
@@ -23,16 +20,16 @@ from bff.assembly.health import build_health
 from bff.assembly.issuer import build_relying_party
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
+from bff.assembly.metrics import MeasuredParts, Measuring
 from bff.assembly.pages import build_files
+from bff.assembly.parts import NOTHING_ELSE, Parts
 from bff.assembly.reviewing import ReviewingParts, build_reviewing
 from bff.assembly.sockets import build_sockets
 from bff.assembly.statistics import build_statistics
-from bff.config.findings import Finding
-from bff.config.key_files import KeyFiles
 from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
-from bff.events import Emit, to_each
+from bff.events import to_each
 from bff.from_settings import build_dev_server, build_route, build_session_limits
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
@@ -45,13 +42,11 @@ from bff.proxy.mount import build_mounts
 from bff.proxy.refusals import Refusals
 from bff.proxy.routes import RouteTable
 from bff.proxy.streams import OpenCalls
-from bff.proxy.upstream import Upstream
 from bff.proxy.upstreams import Upstreams
 from bff.session.background import Background
 from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
 from bff.session.purging import purge_for_ever
-from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
 from bff.session.role_turns import RoleTurns
@@ -62,44 +57,32 @@ from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
 from bff.web.management import build_health_router
 
+__all__ = ["Bff", "Parts", "build_app"]
+
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a caller may put in the place of the real thing."""
-
-    store: Store | None = None
-    transport: IssuerTransport | None = None
-    upstream: Upstream | None = None
-    principals: Principals | None = None
-    emit: Emit | None = None
-    clock: Callable[[], float] = time.time
-    warnings: Sequence[Finding] = ()  # of the loader, shown among the findings
-    key_files: KeyFiles | None = None  # to go on with keys that change; None: those of the settings, for good
 
 
 class Bff:
     """Everything of one worker, wired; `lifespan` starts and stops it."""
 
-    def __init__(self, settings: Settings, parts: Parts = Parts()) -> None:
+    def __init__(self, settings: Settings, parts: Parts = NOTHING_ELSE) -> None:
         self.settings = settings
         clock = parts.clock
         self._clock = clock
         log = parts.emit or emit_to_log
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
+        self.metrics = metrics = Measuring(settings, parts.metrics_folder, __version__, clock, log)
         store = parts.store or open_store(settings.session.store.reveal(), timeout=settings.session.store_timeout)
-        self.store = store
-        audit = build_audit_log(settings, ring, store, clock, log)
-        self.audit = audit
+        self.store = store = metrics.store(store)
+        self.audit = audit = build_audit_log(settings, ring, store, clock, log)
         recording = build_recording(audit, settings.audit.allowed_calls)
         self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
         self.statistics = build_statistics(settings, store, clock, log)
-        self._emit = emit = to_each(log, audit.record, self.statistics.record)
+        self._emit = emit = to_each(log, audit.record, self.statistics.record, metrics.record)
         self._draining = False
         self._watching: list[asyncio.Task[None]] = []
         self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
-        self._transport = parts.transport or IssuerTransport(timeout=settings.oidc.timeout)
+        self._transport = metrics.transport(parts.transport or IssuerTransport(timeout=settings.oidc.timeout))
         self.relying_party = build_relying_party(
             settings, self._transport, clock, emit, lambda tokens: revocations.later(tokens, None)
         )
@@ -134,7 +117,7 @@ class Bff:
             store=store,
             vault=vault,
             feed=self.feed,
-            refresh=grants.renew,
+            refresh=metrics.refresh(grants.renew),
             principal_of=self.reviewing.principal_of,
             revocations=revocations,
             background=self._background,
@@ -152,7 +135,8 @@ class Bff:
             sessions=self.sessions, renewer=self.renewer, clock=clock, principal_now=principal_now
         )
         refusals = Refusals(self.renewer, clock, emit)
-        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
+        upstream = metrics.upstream(self._upstream)
+        forward = Forwarder(upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
         self.routes = RouteTable(routes)
         self.api = ApiProxy(
             sessions=self.sessions,
@@ -170,6 +154,9 @@ class Bff:
             calls=self.statistics.calls,
             note_use=self.reviewing.usage.note,
             recording=recording,
+        )
+        metrics.read_from(
+            MeasuredParts(store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys)
         )
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
@@ -210,18 +197,19 @@ class Bff:
 
     def management(self) -> Litestar:
         """Return the Litestar application of the management listener."""
-        return self._litestar([build_health_router(self.health), *self._administration.management()], [])
+        operators = [build_health_router(self.health), *self.metrics.routers(public=False)]
+        return self._litestar([*operators, *self._administration.management()], [])
 
     def front_door(self, beside: Sequence[Lifespan] = ()) -> FrontDoor:
         """Return the ASGI application of the public listener; `beside` are started after and stopped before us."""
         settings = self.settings
         shared = settings.server.management_listen == "same"
-        handlers = [self._endpoints.router(), *([build_health_router(self.health)] if shared else [])]
-        handlers += self._administration.public()
-        prefixes = (settings.server.prefix, *(("/health",) if shared else ()), *self._administration.prefixes)
+        operators = [build_health_router(self.health), *self.metrics.routers(public=True)] if shared else []
+        handlers = [self._endpoints.router(), *operators, *self._administration.public()]
+        beside_api = (*(router.path for router in operators), *self._administration.prefixes)
         return FrontDoor(
             control=self._litestar(handlers, [self.lifespan, *beside]),  # type: ignore[arg-type]
-            control_prefixes=prefixes,
+            control_prefixes=(settings.server.prefix, *beside_api),
             routes=self.routes,
             api=self.api,
             sockets=self.sockets,
@@ -230,12 +218,13 @@ class Bff:
             emit=self._emit,
             files=build_files(settings),
             dev_server=self._dev_server,
+            measure=self.metrics,
         )
 
     def plug_into(self, config: AppConfig) -> AppConfig:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
         config.route_handlers.extend([self._endpoints.router(), *self._administration.public()])
-        config.route_handlers.extend(build_mounts(self.routes, self.api, self.sockets))
+        config.route_handlers.extend(build_mounts(self.routes, self.metrics.carried(self.api), self.sockets))
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
         return config
@@ -251,7 +240,9 @@ class Bff:
         )
 
     def _exception_handlers(self) -> Handlers:
-        return build_exception_handlers(self.settings.server.prefix, self._cookie_deletion, self._emit)
+        return build_exception_handlers(
+            self.settings.server.prefix, self._cookie_deletion, self._emit, self.api.refused
+        )
 
     # ── life cycle ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -279,7 +270,7 @@ class Bff:
         await self.relying_party.start()
         purging = purge_for_ever(self.store, self._clock, self._emit)
         self._janitor = asyncio.get_running_loop().create_task(purging, name="purge-sessions")
-        for watched in (self._assignments, self.keys, self._audit_duties):
+        for watched in (self._assignments, self.keys, self._audit_duties, self.metrics):
             if watched is not None:
                 self._watching.append(asyncio.get_running_loop().create_task(watched.watch(), name="watch-files"))
 
@@ -305,10 +296,11 @@ class Bff:
         await self.statistics.close()
         await self.reviewing.stop()
         await self.audit.close()
+        self.metrics.close()
         await self.store.close()
 
 
-def build_app(settings: Settings, parts: Parts = Parts()) -> FrontDoor:
+def build_app(settings: Settings, parts: Parts = NOTHING_ELSE) -> FrontDoor:
     """Return the whole product as an ASGI application.
 
     Raises:

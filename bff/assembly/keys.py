@@ -25,6 +25,7 @@ class KeyWatch:
         self._emit = emit
         self._stamp: object = None
         self._waiting: KeyReading | None = None
+        self.written_at = 0.0  # epoch seconds: when the newest key file was written; 0 while none is known
         self._asked_at = float("-inf")
         ring.look_again = self._look_again
 
@@ -39,6 +40,8 @@ class KeyWatch:
         if isinstance(read, ConfigError):
             self._emit("keys.unreadable", {"reason": read.findings[0].message})
             return
+        if read is not None:
+            self.written_at = read.changed_at
         reading = read or self._waiting
         if reading is None:
             return

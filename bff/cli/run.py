@@ -12,6 +12,7 @@ from granian.http import HTTP1Settings
 from bff.cli.readiness import expect_workers
 from bff.cli.reloading import ReloadingServer
 from bff.config import load_config
+from bff.config.metrics_folder import share_metrics
 from bff.config.settings import Settings
 
 _WORKER = "bff.cli.worker:build"
@@ -61,6 +62,7 @@ def run(settings: Settings, config_path: Path) -> None:
     with TemporaryDirectory(prefix="bff-workers-") as folder:
         server.reports = Path(folder)
         expect_workers(server.reports)
+        share_metrics(server.reports)
         server.serve()
 
 

@@ -15,6 +15,7 @@ from bff.cli.stopping import Stop
 from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
+from bff.config.metrics_folder import metrics_folder
 from bff.observe.logs import configure_logs
 from bff.web.front_door import FrontDoor
 
@@ -23,7 +24,8 @@ def build() -> FrontDoor:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
     settings, warnings = load_with_findings()
     configure_logs(settings.log.level, settings.log.format.value)
-    bff = Bff(settings, Parts(warnings=warnings, key_files=KeyFiles(find_config_file(None))))
+    key_files = KeyFiles(find_config_file(None))
+    bff = Bff(settings, Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder()))
     listen = settings.server.management_listen
 
     @asynccontextmanager

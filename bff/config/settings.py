@@ -266,6 +266,14 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """`[metrics]`."""
+
+    enabled: bool = True
+    public: bool = False  # on the public listener too, where that is the management listener as well
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole file."""
 
@@ -283,3 +291,4 @@ class Settings:
     admin: AdminSettings | None = None  # None: the admin API is closed
     review: ReviewSettings = field(default_factory=ReviewSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -7,10 +7,11 @@ Every answer is bounded in time and in decoded size.
 import asyncio
 import ssl
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from time import perf_counter
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +24,13 @@ from bff.oidc.strict_json import parse_json_object
 MAX_SIZE = 1024 * 1024  # bytes, decoded
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _RETRY_AFTER = range(1, 301)  # seconds that we are willing to be told
+
+# Hears of every exchange: what it was for, how long it took (seconds), and its status, 0 where there was no answer.
+OnExchange = Callable[[str, float, int], None]
+
+
+def _ignore_exchange(_operation: str, _seconds: float, _status: int) -> None:
+    """Nobody measures."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -64,6 +72,7 @@ class IssuerTransport:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.timeout = timeout
+        self.on_exchange: OnExchange = _ignore_exchange
         self._client = httpx.AsyncClient(
             transport=transport,
             verify=verify,
@@ -81,7 +90,8 @@ class IssuerTransport:
 
     async def get(self, url: str, headers: Mapping[str, str] = _NO_HEADERS, max_size: int = MAX_SIZE) -> Answer:
         """GET `url`."""
-        return await self._exchange("GET", url, headers, None, max_size)
+        operation = "userinfo" if "authorization" in headers else _document(url)
+        return await self._measured(operation, self._exchange("GET", url, headers, None, max_size))
 
     async def get_json(self, url: str, max_size: int = MAX_SIZE) -> dict[str, Any]:
         """GET a JSON object. Any other answer is `IssuerUnavailable`."""
@@ -106,7 +116,18 @@ class IssuerTransport:
         """POST a form. It is sent once and never repeated: codes and refresh tokens can be used only once."""
         body = urlencode(form).encode("ascii")
         headers = {"content-type": "application/x-www-form-urlencoded", **headers}
-        return await self._exchange("POST", url, headers, body, MAX_SIZE)
+        operation = dict(form).get("grant_type", "revocation")
+        return await self._measured(operation, self._exchange("POST", url, headers, body, MAX_SIZE))
+
+    async def _measured(self, operation: str, exchange: Awaitable[Answer]) -> Answer:
+        began = perf_counter()
+        status = 0
+        try:
+            answer = await exchange
+            status = answer.status
+        finally:
+            self.on_exchange(operation, perf_counter() - began, status)
+        return answer
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, max_size: int
@@ -183,6 +204,11 @@ def _retry_after(headers: httpx.Headers) -> int | None:
         except (TypeError, ValueError, OverflowError):
             return None
     return int(min(max(seconds, _RETRY_AFTER.start), _RETRY_AFTER.stop - 1))
+
+
+def _document(url: str) -> str:
+    """Say which of the issuer's documents a URL names."""
+    return "discovery" if url.endswith("/.well-known/openid-configuration") else "keys"
 
 
 def _shown(url: str) -> str:

@@ -1,10 +1,15 @@
 """A call that may pass: what the deciding steps end in, whoever carries it out."""
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.head import RequestHead
 from bff.proxy.routes import Route
 from bff.session.live import LiveSession
+
+# Serves one request whose path belongs to a route; the last is the rest of the path.
+Carry = Callable[[Scope, Receive, Send, Route, str], Awaitable[None]]
 
 
 class Call(NamedTuple):

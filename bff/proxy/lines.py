@@ -63,6 +63,21 @@ class Pool:
         return self._lent + len(self._waiting)
 
     @property
+    def lent(self) -> int:
+        """Lines that carry a call."""
+        return self._lent
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a line."""
+        return len(self._waiting)
+
+    @property
+    def most(self) -> int:
+        """The most lines there may be in use."""
+        return self._most
+
+    @property
     def is_full(self) -> bool:
         """Whether another call would have to wait."""
         return self._lent >= self._most

@@ -8,12 +8,12 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from bff.errors import BadRequestTarget, RouteNotFound
-from bff.proxy.api import ApiProxy
+from bff.proxy.call import Carry
 from bff.proxy.routes import RouteTable
 from bff.proxy.websocket import SocketProxy
 
 
-def build_mounts(routes: RouteTable, api: ApiProxy, sockets: SocketProxy) -> Sequence[ASGIRouteHandler]:
+def build_mounts(routes: RouteTable, api: Carry, sockets: SocketProxy) -> Sequence[ASGIRouteHandler]:
     """Return one handler a route. Litestar's mounts match too much; the raw path is matched again."""
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ errors do not tell whether the upstream has read the request (RFC 9110 §9.2.2).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 
@@ -64,6 +64,12 @@ class Upstreams:
         for carrier in self._carriers.values():
             for backend in carrier.backends.each:
                 await backend.pool.close()
+
+    def pools(self) -> Iterator[tuple[str, str, Pool]]:
+        """Return each pool with its route and the name of its address."""
+        for route, carrier in self._carriers.items():
+            for backend in carrier.backends.each:
+                yield route, backend.address.name, backend.pool
 
     def _build(self, route: Route) -> "_Carrier":
         each = [self._build_backend(route, address) for address in route.addresses]

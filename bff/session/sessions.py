@@ -66,6 +66,7 @@ class Sessions:
         self._emit = emit
         self._envelope = Envelope(vault.ring, COOKIE_PURPOSE)
         self.leftovers = Leftovers(store, vault, revocations, clock)
+        self.hits = self.misses = self.invalidations = 0  # of the worker's cache
         # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
         self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
@@ -78,10 +79,12 @@ class Sessions:
         live = self._by_cookie.get(cookie)
         if live is None or not self._feed.trusted or now >= live.checked_until or now >= live.idle_expires_at:
             return None
+        self.hits += 1
         return live
 
     async def load(self, cookie: bytes, now: float) -> Resolved:
         """Open the cookie and ask the store: one round trip."""
+        self.misses += 1
         ticket = self._ticket(cookie, now)
         if ticket is None:
             return Unreadable()
@@ -269,9 +272,11 @@ class Sessions:
             return
         match change.kind:
             case ChangeKind.ENDED:
+                self.invalidations += 1
                 self._drop(live)
                 self._background.start(self._after_end(live), "after-end")
             case ChangeKind.REPLACED if change.version > live.version:
+                self.invalidations += 1
                 self._background.start(self._catch_up(live), "catch-up")
             case _:
                 return

@@ -26,6 +26,12 @@ def build_answer(status: int, document: Any, *, cookies: Sequence[bytes] = ()) -
     )
 
 
+def build_text(body: bytes, media_type: str) -> ASGIResponse:
+    """Return text of a media type that names its charset."""
+    headers = [*_BASE, _NOTHING_LOADS, (b"content-type", media_type.encode("ascii"))]
+    return ASGIResponse(body=body, headers=_text(headers))
+
+
 def build_redirect(redirect: Redirect) -> ASGIResponse:
     """Return a 303: whatever the method was, the browser goes on with GET (RFC 9700 §4.12)."""
     headers = [

@@ -1,6 +1,6 @@
 """How an error leaves one of our endpoints: a page for a person who navigates, a problem document for script."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from litestar import Request, Response
@@ -30,8 +30,10 @@ AnyRequest = Request[Any, Any, Any]
 Handlers = dict[int | type[Exception], Callable[[AnyRequest, Any], Response[Any]]]
 
 
-def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) -> Handlers:
-    """Return Litestar's table of exception handlers."""
+def build_exception_handlers(
+    prefix: str, cookie_deletion: bytes, emit: Emit, refused: MutableMapping[str, int] | None = None
+) -> Handlers:
+    """Return Litestar's table of exception handlers. `refused` is where answers are counted by their code."""
     login_path = prefix + "/login"
 
     def render(request: AnyRequest, error: Exception) -> Response[bytes]:
@@ -40,6 +42,8 @@ def build_exception_handlers(prefix: str, cookie_deletion: bytes, emit: Emit) ->
         problem = error if isinstance(error, BffError) else translate(error)
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
+        if refused is not None:
+            refused[problem.code] = refused.get(problem.code, 0) + 1
         status, raw, body = build_problem_response(problem, request_id)
         headers = {name.decode("ascii"): value.decode("ascii") for name, value in raw}
         kind = headers.pop("content-type")

@@ -1,6 +1,7 @@
 """The ASGI front door: API calls to the proxy, our endpoints to Litestar, everything else to the app's files."""
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from bff.errors import BadRequestTarget, BffError, RouteNotFound
 from bff.events import TRACE, Emit, Trace
@@ -8,6 +9,7 @@ from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.api import ApiProxy, HeaderLimits
 from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.call import Carry
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import read_head
@@ -16,6 +18,18 @@ from bff.proxy.websocket import SocketProxy, refuse_socket
 from bff.web.spa import SpaFiles
 
 Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Measure(Protocol):
+    """Measures what goes through the door."""
+
+    def carried(self, carry: Carry) -> Carry:
+        """Return the same for API routes, measured."""
+        ...
+
+    def served(self, serve: Asgi) -> Asgi:
+        """Return the same for everything else, measured."""
+        ...
 
 
 class FrontDoor:
@@ -34,6 +48,7 @@ class FrontDoor:
         emit: Emit,
         files: SpaFiles | None = None,
         dev_server: Route | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self._control = control
         self._control_prefixes = tuple(prefix.encode("ascii") for prefix in control_prefixes)
@@ -45,15 +60,17 @@ class FrontDoor:
         self._emit = emit
         self._files = files
         self._dev_server = dev_server
+        self._carry: Carry = api if measure is None else measure.carried(api)
+        self._other: Asgi = self._serve if measure is None else measure.served(self._serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or the life cycle."""
         if scope["type"] == "http":
             found = self._routes.match(scope["raw_path"])
             if found is not None:
-                await self._api(scope, receive, send, *found)
+                await self._carry(scope, receive, send, *found)
             else:
-                await self._serve(scope, receive, send)
+                await self._other(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._control(scope, receive, send)
         else:
@@ -106,6 +123,7 @@ class FrontDoor:
                 await self._refuse(send, RouteNotFound(), request_id)
 
     async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
+        self._api.refused[error.code] += 1
         status, headers, body = build_problem_response(error, request_id)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})

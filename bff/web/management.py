@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from litestar import Router, get
+from litestar import Request, Router, get
 from litestar.response.base import ASGIResponse
 
 from bff.errors import SessionStoreUnavailable
-from bff.web.answers import build_answer
+from bff.web.answers import build_answer, build_text
+
+Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +57,13 @@ def build_health_router(health: Health) -> Router:
         return build_answer(200 if is_ready else 503, report)
 
     return Router(path="/health", route_handlers=[live, ready])
+
+
+def build_metrics_router(scrape: Scrape) -> Router:
+    """Return `/metrics`; `scrape` takes what the reader accepts, and returns the text and its media type."""
+
+    @get("/")
+    async def metrics(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return build_text(*await scrape(request.headers.get("accept", "")))
+
+    return Router(path="/metrics", route_handlers=[metrics])

@@ -39,6 +39,7 @@ HEADINGS = {
     "`[admin]`": ("admin", shapes.AdminSettings),
     "`[review]`": ("review", shapes.ReviewSettings),
     "`[log]`": ("log", shapes.LogSettings),
+    "`[metrics]`": ("metrics", shapes.MetricsSettings),
 }
 NESTED = {"allow", "tls", "health", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (required|none|`.+?`) \| (.+) \|$", re.MULTILINE)
