@@ -106,11 +106,12 @@ def test_labels_are_not_put_into_selectors():
 
 
 def test_image_is_this_version():
-    """The tag is the project's version; the name is the container's."""
+    """The tag is the project's version. The name stays what it is, for an overlay has to name it."""
     (image,) = kustomization()["images"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert (container()["image"], project["version"]) == (image["name"], image["newTag"])
+    assert "newName" not in image
 
 
 def test_no_secret_is_committed():
