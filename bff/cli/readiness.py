@@ -8,14 +8,10 @@ from pathlib import Path
 
 from litestar import Litestar
 
-_VARIABLE = "BFF_WORKERS_READY"  # set by the parent, for its workers alone
+from bff.config.workers_folder import reports_folder
+
 _LOOK_EVERY = 0.02  # seconds
 _LISTENS_WITHIN = 0.2  # seconds between a worker's word and its socket
-
-
-def expect_workers(folder: Path) -> None:
-    """Have the workers that are started from now on report in this folder."""
-    os.environ[_VARIABLE] = str(folder)
 
 
 @asynccontextmanager
@@ -26,9 +22,9 @@ async def reporting(_app: Litestar) -> AsyncIterator[None]:
 
 
 def _report() -> None:
-    folder = os.environ.get(_VARIABLE)
-    if folder is not None and Path(folder).is_dir():
-        Path(folder, str(os.getpid())).touch()
+    folder = reports_folder()
+    if folder is not None:
+        (folder / str(os.getpid())).touch()
 
 
 def await_worker(folder: Path, pid: int, within: float, is_pointless: Callable[[], bool]) -> bool:

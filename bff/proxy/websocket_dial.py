@@ -26,8 +26,9 @@ from bff.proxy.websocket_upstream import CLOSING, UpstreamRefused, UpstreamSocke
 _PING = 20.0  # seconds between pings; an upstream that answers none for as long is gone
 _WRITE_LIMIT = 64 * 1024  # bytes that wait for a slow upstream before the browser is read no further
 _AVOIDED = 10.0  # seconds for which an address that could not be reached comes last
-_SILENT = logging.getLogger("bff.proxy.websocket_dial")
-_SILENT.disabled = True  # the client would log the handshake's headers, and the token with them
+# The client would log the handshake's headers, and the token with them. Not one of the process's loggers, so that
+# nobody's configuration of those lets this one speak.
+_SILENT = logging.Logger("bff.proxy.websocket_dial", logging.CRITICAL + 1)  # noqa: LOG001
 
 
 class Dialer:

@@ -49,6 +49,7 @@ async def test_workers_write_one_chain_that_survives_their_death(sink):
         killed = bff.worker_pids()[0]
         os.kill(killed, signal.SIGKILL)
         await eventually(lambda: 2 == len({*bff.worker_pids()} - {killed}), "another worker", within=30)
+        bff.wait_ready()  # the other one may only just have begun
         async with Browser(bff) as bob:
             await bob.log_in("bob")
             await bob.post("/bff/logout")

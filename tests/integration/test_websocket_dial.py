@@ -175,8 +175,9 @@ async def test_socket_that_is_left_without_a_close_is_cut() -> None:
 
 
 async def test_token_is_never_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The client would write the handshake's headers, were its logger on."""
+    """The client would write the handshake's headers, whatever somebody does to the loggers of the process."""
     caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="bff.proxy.websocket_dial")
     async with serve(greet, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
         async with Dialer().socket(call_to(url), RULES, b"", HEADERS, []) as socket:
