@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.proxy.balance import choose
-from bff.proxy.health import AddressHealth
+from bff.proxy.health import AddressHealth, Standing
 from bff.proxy.lines import Pool
 from bff.proxy.routes import Route
 from bff.proxy.service import Address
@@ -69,5 +69,19 @@ class Backends:
 
     def answered(self, backend: Backend) -> None:
         """A call got one, whatever it says."""
-        if self.only is None and backend.health.succeed(self._clock()):
+        if self.only is not None:
+            return
+        now = self._clock()
+        if backend.health.standing(now) is Standing.OUT:
+            self._end_pauses(now)
+        if backend.health.succeed(now):
             self._emit("upstream.restored", {"route": self._route, "upstream": backend.address.name})
+
+    def _end_pauses(self, now: float) -> None:
+        """Let all be tried when all were out and one answers: the network was away, or calls of one kind failed.
+
+        Otherwise that one would carry the load of all until their time is over.
+        """
+        if all(each.health.standing(now) is Standing.OUT for each in self.each):
+            for each in self.each:
+                each.health.end_pause(now)

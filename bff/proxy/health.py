@@ -49,12 +49,16 @@ class AddressHealth:
         self.out_until = now + pause
         return pause
 
+    def end_pause(self, now: float) -> None:
+        """Let it be tried from now on."""
+        self.out_until = min(self.out_until, now)
+
     def succeed(self, now: float) -> bool:
         """Take note of a call that went well; True when that makes it good again."""
         self.failures = 0
         if not self._ejections:
             return False
-        self.out_until = min(self.out_until, now)  # it answers, whatever was thought of it
+        self.end_pause(now)  # it answers, whatever was thought of it
         self._proofs += 1
         if self._proofs < PROVEN:
             return False
