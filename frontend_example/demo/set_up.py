@@ -265,7 +265,7 @@ def set_up_nginx() -> None:
 def set_up_caddy() -> None:
     """Caddy on PATH."""
     if not shutil.which("caddy"):
-        _apt_install("caddy", "which the benchmarks compare with")
+        _apt_install("caddy", "which tests put before bff")
 
 
 def set_up_wrk() -> None:

@@ -1,8 +1,7 @@
-"""The product as it is deployed: the nginx of deploy/, with TLS, in front of `bff run` on its socket."""
+"""The product as it is deployed: nginx and Caddy of deploy/, with TLS, in front of `bff run` on its socket."""
 
 import asyncio
 import contextlib
-import os
 import re
 import secrets
 import shutil
@@ -19,17 +18,16 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.forging import self_signed_certificate
-from tests.processes import ROOT, ServerFailed, ServerProcess, free_port
+from tests.deployed_proxies import HOST, Caddy, DeployedProxy, Nginx
+from tests.processes import ServerFailed
 from tests.product import Bff, Browser
-from tests.servers import Server, start_demo_api, start_issuer
+from tests.servers import start_demo_api, start_issuer
 from tests.socket_upstream import SocketUpstream
 from tests.world import eventually
 
 pytestmark = pytest.mark.integration
 
-HOST = "app.example.com"  # as deploy/nginx/bff.conf has it
-PERSON = "127.0.0.7"  # where the browser is; nginx is asked at 127.0.0.1
+PERSON = "127.0.0.7"  # where the browser is; the proxy is asked at 127.0.0.1
 MIB = 2**20
 LIES = {
     "X-Forwarded-For": "6.6.6.6",
@@ -47,53 +45,6 @@ path = "/ws"
 upstream = "{socket}"
 websocket = true
 """
-# What Debian's nginx.conf does around the files of conf.d, for whoever runs the tests.
-MAIN = """
-daemon off;
-error_log stderr warn;
-pid {folder}/nginx.pid;
-{user}
-events {{ worker_connections 256; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  include {folder}/bff.conf;
-}}
-"""
-
-
-class Nginx(Server):
-    """nginx with the configuration that we hand out; ports, paths and certificate are the test's."""
-
-    def __init__(self, folder: Path, bff_socket: Path) -> None:
-        program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-        if program is None:
-            raise ServerFailed("nginx is not installed: `apt-get install nginx-light`")
-        self.port, self.plain_port = free_port(), free_port()
-        self.certificate, key = self_signed_certificate(folder, HOST)
-        text = (ROOT / "deploy" / "nginx" / "bff.conf").read_text()
-        for ours, theirs in (
-            ("unix:/run/bff/bff.sock", f"unix:{bff_socket}"),
-            ("listen 443 ", f"listen 127.0.0.1:{self.port} "),
-            ("listen 80;", f"listen 127.0.0.1:{self.plain_port};"),
-            ("/etc/ssl/bff/fullchain.pem", str(self.certificate)),
-            ("/etc/ssl/bff/privkey.pem", str(key)),
-        ):
-            assert ours in text
-            text = text.replace(ours, theirs)
-        (folder / "bff.conf").write_text(text)
-        user = "user root;" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
-        self._command = [program, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
-        self.start()
-
-    def start(self) -> None:
-        self.process = ServerProcess(self._command)
-        self.process.wait_for_port(self.port)
 
 
 @dataclass
@@ -101,15 +52,16 @@ class Site:
     """All of it."""
 
     bff: Bff
-    nginx: Nginx
+    proxy: DeployedProxy
     upstream: SocketUpstream
 
     def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.nginx.certificate))
+        return ssl.create_default_context(cafile=str(self.proxy.certificate))
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def product() -> Iterator[tuple[Bff, Path, SocketUpstream]]:
+    """bff, its socket, and where its WebSockets lead to."""
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="behind-"))  # short: the path of a socket has 108 bytes
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -137,7 +89,14 @@ def site() -> Iterator[Site]:
                 )
             )
         wait_for_socket(where, bff)
-        yield Site(bff, stack.enter_context(Nginx(folder, where)), upstream)
+        yield bff, where, upstream
+
+
+@pytest.fixture(scope="module", params=[Nginx, Caddy])
+def site(request: pytest.FixtureRequest, product: tuple[Bff, Path, SocketUpstream]) -> Iterator[Site]:
+    bff, where, upstream = product
+    with request.param(where) as proxy:
+        yield Site(bff, proxy, upstream)
 
 
 def wait_for_socket(where: Path, bff: Bff) -> None:
@@ -151,13 +110,13 @@ def wait_for_socket(where: Path, bff: Bff) -> None:
 
 
 def client(site: Site) -> httpx.AsyncClient:
-    """What speaks to nginx as the browser does: by TLS, to the public name, from an address of its own."""
+    """What speaks to the proxy as the browser does: by TLS, to the public name, from an address of its own."""
 
     async def name_it(request: httpx.Request) -> None:
         request.extensions["sni_hostname"] = HOST
 
     return httpx.AsyncClient(
-        base_url=f"https://127.0.0.1:{site.nginx.port}",
+        base_url=f"https://127.0.0.1:{site.proxy.port}",
         headers={"Host": HOST},
         transport=httpx.AsyncHTTPTransport(verify=site.trust(), local_address=PERSON),
         event_hooks={"request": [name_it]},
@@ -193,7 +152,7 @@ async def test_answers_bring_security_headers_once(browser: Browser) -> None:
 
 
 async def test_audit_log_has_the_browsers_address(site: Site, browser: Browser) -> None:
-    """The one that nginx sees (OWASP ASVS 16.2.1), whatever the browser says of itself and of us."""
+    """The one that the proxy sees (OWASP ASVS 16.2.1), whatever the browser says of itself and of us."""
     await browser.log_in("alice")
     before = len(site.bff.audited("logout.done"))
     assert 200 == (await browser.get("/api/whoami", headers=LIES)).status_code
@@ -236,7 +195,7 @@ async def test_websocket_passes(site: Site, browser: Browser) -> None:
     async with connect(
         f"wss://{HOST}/ws/echo",
         host="127.0.0.1",
-        port=site.nginx.port,
+        port=site.proxy.port,
         local_addr=(PERSON, 0),
         ssl=site.trust(),
         origin=site.bff.url,  # type: ignore[arg-type]
@@ -250,7 +209,7 @@ async def test_websocket_passes(site: Site, browser: Browser) -> None:
 
 
 async def test_what_is_too_large_is_refused_by_bff(browser: Browser) -> None:
-    """More than nginx lets through by itself reaches bff; its limit is told of with a problem document."""
+    """More than a proxy lets through by itself reaches bff; its limit is told of with a problem document."""
     await browser.log_in("alice")
     answer = await browser.post("/api/tasks", content=b"x" * (3 * MIB))
 
@@ -268,7 +227,7 @@ async def test_path_reaches_bff_as_it_is(browser: Browser) -> None:
 async def test_plain_http_leads_to_https(site: Site) -> None:
     """With path and query, and whatever the method is."""
     async with httpx.AsyncClient(verify=False) as plain:
-        answer = await plain.get(f"http://127.0.0.1:{site.nginx.plain_port}/a%2Fb?c=d", headers={"Host": HOST})
+        answer = await plain.get(f"http://127.0.0.1:{site.proxy.plain_port}/a%2Fb?c=d", headers={"Host": HOST})
 
     assert (308, f"https://{HOST}/a%2Fb?c=d") == (answer.status_code, answer.headers["location"])
 
@@ -278,5 +237,5 @@ async def test_other_names_get_no_answer(site: Site) -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 
-    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
-        await asyncio.open_connection("127.0.0.1", site.nginx.port, ssl=context, server_hostname="evil.example")
+    with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name|internal.error"):
+        await asyncio.open_connection("127.0.0.1", site.proxy.port, ssl=context, server_hostname="evil.example")
