@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
-from bff.cli.readiness import expect_workers
 from bff.cli.reloading import ReloadingServer
 from bff.config import load_config
 from bff.config.metrics_folder import share_metrics
 from bff.config.settings import Settings
+from bff.config.workers_folder import expect_workers
 
 _WORKER = "bff.cli.worker:build"
 _HEADER_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
