@@ -130,7 +130,8 @@ async def test_rules_of_a_route_decide_by_role_and_method(
             assert "access_denied" == done.json()["code"]
             await eventually(
                 lambda: any(
-                    (person, method) == (line.get("subject"), line["method"]) for line in bff.audited("access.denied")
+                    (person, method) == (line.get("subject"), line["method"])
+                    for line in bff.audited("access.denied")
                 ),
                 "the audit line",
             )
