@@ -156,7 +156,7 @@ class Bff:
             recording=recording,
         )
         metrics.read_from(
-            MeasuredParts(store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys)
+            MeasuredParts(store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys, routes)
         )
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(

@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +15,7 @@ from bff.assembly.keys import KeyWatch
 from bff.assembly.metrics_calls import MeasuredRequests, MeasuredUpstream, Serve
 from bff.assembly.metrics_store import MeasuredStore
 from bff.config.settings import Settings
+from bff.crypto.certificates import earliest_end
 from bff.crypto.key_ring import KeyRing
 from bff.errors import GrantRejected, SessionStoreUnavailable, TokenRejected
 from bff.events import Emit, ignore
@@ -28,6 +29,7 @@ from bff.oidc.token_set import TokenSet
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
 from bff.proxy.call import Carry
+from bff.proxy.routes import Route
 from bff.proxy.upstream import Upstream
 from bff.proxy.upstreams import Upstreams
 from bff.session.changes import ChangeFeed
@@ -52,6 +54,7 @@ class MeasuredParts:
     audit: AuditLog
     ring: KeyRing
     keys: KeyWatch | None
+    routes: Sequence[Route]
 
 
 class Measuring:
@@ -129,6 +132,8 @@ class Measuring:
     def read_from(self, parts: MeasuredParts) -> None:
         """Read these whenever the numbers are asked for."""
         self._store = parts.store
+        certificates = list(_certificates(parts.routes))  # they stay what they are until a restart
+        self._metrics.levels.append(lambda: certificates)
         self._metrics.counted_elsewhere.append(lambda: _counted(parts))
         self._metrics.levels.append(lambda: _levels(parts))
 
@@ -165,7 +170,8 @@ class Measuring:
             self._slot = None
 
     def _render(self, own: Snapshot, live: Snapshot, accept: str) -> tuple[bytes, str]:
-        others = self._slot.others() if self._slot is not None else []
+        slot = self._slot
+        others = slot.others() if slot is not None else []
         return render(merged([own, live, *others]), accept)
 
     def _write(self) -> Snapshot:
@@ -220,6 +226,15 @@ def _counted(parts: MeasuredParts) -> Iterator[Reading]:
     yield catalog.AUDIT_LOST, (), parts.audit.dropped
     for code, count in parts.api.refused.items():
         yield catalog.REJECTED, (code,), count
+
+
+def _certificates(routes: Sequence[Route]) -> Iterator[Reading]:
+    for route in routes:
+        tls = route.service.tls
+        for use, pem in (("authority", tls.authorities), ("client", tls.identity)):
+            ends_at = earliest_end(pem) if pem is not None else None
+            if ends_at is not None:
+                yield catalog.CERTIFICATE_ENDS_AT, (route.path, use), ends_at
 
 
 def _levels(parts: MeasuredParts) -> Iterator[Reading]:

@@ -1,12 +1,13 @@
 """Requests, timed: how long each took, and how much of that the upstream did. On the path of every request.
 
-What a request adds is a few additions in memory; measured at about one microsecond.
+What a request adds is a few additions in memory: measured at below 2 µs.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from time import perf_counter
+from typing import Any
 
 from bff.errors import BffError
 from bff.observe import metrics_catalog as catalog
@@ -174,13 +175,13 @@ class _MeasuredExchange:
             if timing is not None:
                 timing.upstream += perf_counter() - began
 
-    async def __aexit__(self, *details: object) -> None:
-        await self._exchange.__aexit__(*details)  # type: ignore[arg-type]
+    def __aexit__(self, *details: Any) -> Coroutine[Any, Any, bool | None]:
+        return self._exchange.__aexit__(*details)  # handed on as it is: one step less to wait through
 
 
 def _watched(send: Send, timing: _Timing) -> Send:
     def watched(message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
+        if not timing.status and message["type"] == "http.response.start":
             timing.head_at = perf_counter()
             timing.status = message["status"]
         return send(message)

@@ -31,4 +31,5 @@ def build_sockets(
         cookie_name=settings.session.cookie_name,
         cookie_deletion=cookie_deletion,
         emit=emit,
+        refused=api.refused,
     )

@@ -127,25 +127,31 @@ class Metrics:
 
 
 def merged(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """Return one for all: counters and histograms added up, gauges as the catalogue says."""
+    """Return one for all: counters and histograms added up, gauges as the catalogue says.
+
+    What the catalogue does not know is left out: a worker of another version of ours may have left it.
+    """
     counters: dict[tuple[str, Labels], float] = {}
     histograms: dict[tuple[str, Labels], tuple[list[int], float]] = {}
     gauges: dict[tuple[str, Labels], float] = {}
     for snapshot in snapshots:
         for number in snapshot.counters:
             at = (number.name, number.labels)
-            counters[at] = counters.get(at, 0.0) + number.value
+            if number.name in CATALOG:
+                counters[at] = counters.get(at, 0.0) + number.value
         for spread in snapshot.histograms:
+            if spread.name not in CATALOG or len(spread.buckets) != len(CATALOG[spread.name].buckets) + 1:
+                continue
             buckets, total = histograms.get((spread.name, spread.labels), ([0] * len(spread.buckets), 0.0))
             added = [one + other for one, other in zip(buckets, spread.buckets, strict=True)]
             histograms[spread.name, spread.labels] = (added, math.fsum((total, spread.total)))
         for number in snapshot.gauges:
             at = (number.name, number.labels)
-            there = gauges.get(at)
-            if there is None:
+            there, family = gauges.get(at), CATALOG.get(number.name)
+            if there is None and family is not None:
                 gauges[at] = number.value
-            else:
-                gauges[at] = max(there, number.value) if CATALOG[number.name].is_highest else there + number.value
+            elif there is not None and family is not None:
+                gauges[at] = max(there, number.value) if family.is_highest else there + number.value
     return Snapshot(
         counters=tuple(Number(name, labels, value) for (name, labels), value in counters.items()),
         histograms=tuple(

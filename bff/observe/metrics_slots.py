@@ -50,7 +50,7 @@ class Slot:
     def _read(self, number: int) -> Snapshot:
         try:
             return _DECODER.decode((self._folder / f"{number}.numbers").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, msgspec.DecodeError):  # none yet, or another version's
             return Snapshot()
 
     def _is_taken(self, number: int) -> bool:

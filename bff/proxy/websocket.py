@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -103,7 +103,10 @@ class SocketProxy:
         cookie_name: str,
         cookie_deletion: bytes,
         emit: Emit,
+        refused: MutableMapping[str, int] | None = None,
     ) -> None:
+        """`refused` is where refusals are counted by their code."""
+        self._refused = refused if refused is not None else {}
         self._admit = admit
         self._headers = headers
         self._dialer = dialer
@@ -133,6 +136,7 @@ class SocketProxy:
         except UpstreamRefused as refused:
             await self._pass_refusal(scope, send, refused, route, request_id)
         except BffError as error:
+            self._refused[error.code] = self._refused.get(error.code, 0) + 1
             await refuse_socket(scope, send, error, request_id, cookie_deletion=self._cookie_deletion)
         except BrowserGone:
             return

@@ -40,7 +40,7 @@ MAY_USE = {
     "redis": ["bff/session/stores/redis*.py"],
     "aiosqlite": ["bff/session/stores/sqlite*.py"],
     "jwt": ["bff/oidc/jose.py"],
-    "cryptography": ["bff/crypto/key_ring.py", "bff/oidc/jose.py"],
+    "cryptography": ["bff/crypto/key_ring.py", "bff/crypto/certificates.py", "bff/oidc/jose.py"],
     "itsdangerous": ["bff/crypto/envelope.py"],
     "litestar": [
         "bff/web/*.py",
