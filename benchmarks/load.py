@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.processes import ServerFailed
 
 _REPORT = Path(__file__).with_name("wrk_report.lua")
+_PATIENCE = "10s"  # two by default, which bare Caddy at 256 connections on one busy core takes now and then
 
 # What a browser sends with a small fetch of the page's own.
 BROWSER = {
@@ -45,7 +46,8 @@ def run_wrk(url: str, headers: Mapping[str, str], *, connections: int, seconds: 
     if program is None:
         raise ServerFailed("wrk is not installed: `apt-get install wrk`")
     given = [item for name, value in headers.items() for item in ("-H", f"{name}: {value}")]
-    command = [program, "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_REPORT), *given, url]
+    run = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", _PATIENCE]
+    command = [program, *run, "-s", str(_REPORT), *given, url]
     environment = {**os.environ, "WRK_UPLOAD": str(upload)}
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     seen = json.loads(output.splitlines()[-1])
