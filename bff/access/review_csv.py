@@ -1,11 +1,13 @@
 """A review as a table for spreadsheets (RFC 4180). Pure.
 
 A spreadsheet takes a cell that begins with one of `=+-@` for a formula, and names come from outside: such cells get
-an apostrophe in front, which shows them as text (OWASP, CSV Injection).
+an apostrophe in front, which shows them as text (OWASP, CSV Injection). Where a semicolon is the custom, or a tab or
+a bar was chosen, what is behind one may become a cell of its own: it is treated like the beginning of one.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -30,6 +32,7 @@ HEADER = (
     "note",
 )
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001 - some locales take the wide ones as well
+_BEHIND = re.compile(rf"(?<=[;|\t\r\n])([\s\"]*)(?=[{re.escape(''.join(_FORMULA))}])")
 
 
 def build_header() -> str:
@@ -79,11 +82,11 @@ def moment(at: float) -> str:
 
 def defuse(cell: str) -> str:
     """Return a cell that no spreadsheet calculates, whatever blanks are before the formula."""
-    text = cell.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    text = _BEHIND.sub(r"\1'", cell.replace("\0", "\N{REPLACEMENT CHARACTER}"))
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or text.startswith(("\t", "\r", "\n")) else text
 
 
 def _line(cells: Sequence[str]) -> str:
     file = io.StringIO()
-    csv.writer(file, lineterminator="\r\n").writerow(cells)
+    csv.writer(file, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerow(cells)
     return file.getvalue()

@@ -1,6 +1,10 @@
 """What several workers note of the same people comes together in the same way, in whatever order they write."""
 
-from hypothesis import given
+import csv
+import io
+
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bff.access.review_csv import build_lines, defuse
@@ -70,9 +74,6 @@ def test_what_is_kept_of_one_person_is_bounded():
 @given(st.text(max_size=20))
 def test_no_text_is_a_formula_in_a_spreadsheet(text):
     """OWASP, CSV Injection: whatever a name begins with, and whatever quotes and lines are in it."""
-    import csv
-    import io
-
     cell = defuse(text)
     row = Row("id", Seen("i", text, name=text), (text,), (), (), (), 0, None)
     (line,) = csv.reader(io.StringIO(build_lines([row]), newline=""))
@@ -80,3 +81,17 @@ def test_no_text_is_a_formula_in_a_spreadsheet(text):
     assert not cell.lstrip().startswith(("=", "+", "-", "@"))
     assert [cell, cell] == line[:2]
     assert all(not part.lstrip().startswith(("=", "+", "-", "@")) for part in line)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@given(st.text(max_size=20))
+@example("x;=1+1")
+@example("x; =1+1")
+@example('"x";@SUM(1)')
+def test_no_part_of_a_text_is_a_formula_where_other_separators_are_the_custom(separator, text):
+    """In half of Europe a semicolon separates cells: what is behind one may be a cell of its own (OWASP)."""
+    row = Row("id", Seen("i", text, name=f"x{separator}{text}"), ("reader", text), (), (), (), 0, None)
+    lines = csv.reader(io.StringIO(build_lines([row]), newline=""), delimiter=separator)
+
+    for part in (part for line in lines for part in line):
+        assert not part.lstrip().startswith(("=", "+", "-", "@")), part
