@@ -46,6 +46,8 @@ async def test_workers_write_one_chain_that_survives_their_death(sink):
             bff.start()
         async with Browser(bff) as alice:
             await alice.log_in("alice")
+        # Lines are written beside the requests: what a worker still holds when it is killed is lost with it.
+        await eventually(lambda: found(bff, "--event", "login.done"), "the line of the login", within=30)
         killed = bff.worker_pids()[0]
         os.kill(killed, signal.SIGKILL)
         await eventually(lambda: 2 == len({*bff.worker_pids()} - {killed}), "another worker", within=30)
