@@ -82,6 +82,7 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
         policy=build_route_policy(api),
         upstreams=addresses,
         service=build_service(api),
+        double_slashes=api.double_slashes,
         request_rules=_build_request_rules(api.request_headers),
         response_rules=_build_response_rules(api.response_headers),
         cors=_build_cors(api.cors),

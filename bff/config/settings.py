@@ -189,6 +189,7 @@ class ApiSettings:
     max_connections: Count = 1024  # to each address, from each worker
     pool_timeout: PositiveSeconds = 2.0
     http2: bool = False
+    double_slashes: bool = True
     tls: TlsSettings = field(default_factory=TlsSettings)
     health: HealthSettings = field(default_factory=HealthSettings)
     max_body_size: Bytes | None = None  # None: the server's

@@ -23,7 +23,7 @@ from bff.events import TRACE, Emit, Trace
 from bff.http.cookies import has_cookie, read_cookie
 from bff.http.origins import check_same_origin
 from bff.http.problems import build_problem_response
-from bff.http.targets import check_query, check_target
+from bff.http.targets import check_query, check_single_slashes, check_target
 from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import check_size
 from bff.proxy.call import Call
@@ -139,6 +139,8 @@ class ApiProxy:
     ) -> Call:
         """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
         head, address = self._read(scope)
+        if not route.double_slashes:
+            check_single_slashes(scope["raw_path"])
         TRACE.set(Trace(request_id, address))
         self._recording.check()
         if self._per_address is not None:

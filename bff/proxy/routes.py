@@ -40,6 +40,7 @@ class Route:
     sockets: SocketRules | None = None  # None: it carries none
     upstreams: tuple[Address, ...] = ()  # several, or one that is no URL; `upstream` is the first one then
     service: Service = field(default_factory=Service)
+    double_slashes: bool = True  # as they come; False: refused
     is_page: bool = False  # the development server behind us: its own caching and content policy stand
 
     @property

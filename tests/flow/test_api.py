@@ -24,6 +24,7 @@ async def world():
         ApiSettings("/public", f"{UPSTREAM}/public", token=TokenKind.NONE),
         ApiSettings("/either", f"{UPSTREAM}/either", token=TokenKind.USER_OPTIONAL),
         ApiSettings("/download", f"{UPSTREAM}/files", csrf=Csrf.ORIGIN),
+        ApiSettings("/strict", f"{UPSTREAM}/strict", double_slashes=False),
         ApiSettings("/small", f"{UPSTREAM}/small", max_body_size=100_000),
         ApiSettings("/cookies", f"{UPSTREAM}/c", forward_cookies=("theme",), allow_set_cookie=True),
         ApiSettings("/admin", f"{UPSTREAM}/admin", allow=(AllowSettings(roles=("admin",)),)),
@@ -457,3 +458,20 @@ async def test_socket_to_where_there_is_none_is_closed(world):
 
     assert [("websocket.close", 1008)] == [(message["type"], message["code"]) for message in sent]
     await settle()
+
+
+@pytest.mark.parametrize("path", ["/strict//a", "/strict/a//", "/strict//", "/strict/a/%2Fb", "/strict/a%2f%2Fb"])
+async def test_double_slashes_are_refused_where_the_route_says_so(world, browser, path):
+    """An upstream that folds them away would see another path than our rules did."""
+    answer = await browser.get(path)
+
+    assert (400, "bad_request_target", []) == (answer.status, answer.code, world.upstream.seen)
+
+
+async def test_single_slashes_pass_everywhere_and_double_ones_elsewhere(world, browser):
+    """Also one at the end, and one that is encoded."""
+    answers = [await browser.get(path) for path in ("/strict/a/", "/strict/", "/strict/a%2Fb", "/api//a")]
+
+    assert [200] * 4 == [answer.status for answer in answers]
+    seen = [sent.url.removeprefix(UPSTREAM) for sent in world.upstream.seen]
+    assert ["/strict/a/", "/strict/", "/strict/a%2Fb", "/v1//a"] == seen
