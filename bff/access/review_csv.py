@@ -1,8 +1,8 @@
 """A review as a table for spreadsheets (RFC 4180). Pure.
 
 A spreadsheet takes a cell that begins with one of `=+-@` for a formula, and names come from outside: such cells get
-an apostrophe in front, which shows them as text (OWASP, CSV Injection). Where a semicolon is the custom, or a tab or
-a bar was chosen, what is behind one may become a cell of its own: it is treated like the beginning of one.
+an apostrophe in front, which shows them as text (OWASP, CSV Injection). Where a semicolon is the custom, or a tab
+or a bar was chosen, what is behind one may become a cell of its own: it is treated like the beginning of one.
 """
 
 import csv

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from bff.config.settings import AuditSettings
 from tests.administered import ADDRESS, TOKEN, administered, handle_of, managed, management, signed_in
 from tests.internet import Browser, World, make_settings
 
@@ -386,3 +387,31 @@ async def test_console_page_may_be_returned_to_after_a_login_and_nothing_else_of
     for target in ("/bff/admin/me", "/bff/console/%252e%252e/logout", "/bff/consolex", "/bff/console/../login"):
         refused = await world.browser().get(f"/bff/login?return_to={target}", csrf=False)
         assert 400 == refused.status, target
+
+
+@pytest.fixture
+async def searchable():
+    """Likewise, with an audit log that can be searched."""
+    async with World(settings=replace(administered(), audit=AuditSettings(sink="store"))) as world:
+        yield world
+
+
+@pytest.mark.parametrize("call", ["/audit?q=", "/audit?session=", "/subjects?q=", "/review?q=", "/sessions?role="])
+async def test_secret_that_an_operator_looks_for_is_not_written_down(searchable, call):
+    """Whose cookie or token is this? The search box is not the way to ask, and the audit log must not keep it."""
+    secret = base64.urlsafe_b64encode(os.urandom(72)).decode()
+
+    assert 200 == (await managed(searchable, "GET", f"/admin{call}{secret}")).status
+
+    (act,) = searchable.told("admin.act")
+    assert secret not in str(act)
+    assert act["target"].endswith(":***")
+
+
+async def test_whom_an_operator_looked_for_is_written_down_whole(searchable):
+    """A subject may be as long as a secret (OpenID Connect Core §2)."""
+    subject = "s" * 200
+    for call in ("/audit", "/sessions"):
+        await managed(searchable, "GET", f"/admin{call}?subject={subject}")
+
+    assert [f"subject:{subject}"] * 2 == [act["target"] for act in searchable.told("admin.act")]

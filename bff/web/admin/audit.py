@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 from bff.access.auditing import AuditLog, AuditQuery, InvalidCursor, Verification
 from bff.web.admin.answers import After, Limit
 from bff.web.admin.errors import InvalidRequest
-from bff.web.admin.operators import Operator
+from bff.web.admin.operators import Operator, describe_filters
 
 
 class AuditList(msgspec.Struct, frozen=True):
@@ -82,8 +82,7 @@ def audit_handlers(audit: AuditLog) -> list[HTTPRouteHandler]:
         except ValueError as error:  # a time that is no number of seconds
             raise InvalidRequest(f"{error}.") from error
         page = await reader.search(query)
-        target = " ".join(f"{name}:{value}" for name, value in filters.items() if value is not None)
-        operator.acted("audit.search", target)
+        operator.acted("audit.search", describe_filters(filters))
         return AuditList([dict(item) for item in page.items], page.next)
 
     @post("/audit/verification", status_code=200)

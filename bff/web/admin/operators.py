@@ -1,5 +1,6 @@
 """Who acts, and the audit line that each act leaves."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from bff.events import Emit
 
 Kind = Literal["session", "token"]
 STATE_KEY = "operator"
+_SECRET = re.compile(r"[A-Za-z0-9_-]{64,}")  # a cookie or a token that somebody pasted into a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Actor:
 
 
 Operator: TypeAlias = NamedDependency[Actor]  # how a handler asks for whoever acts
+
+
+def describe_filters(filters: Mapping[str, object]) -> str:
+    """Return what a list was asked for, as the audit log names it; a subject may be as long as a secret."""
+    return " ".join(
+        f"{name}:{value if name == 'subject' else _SECRET.sub('***', str(value))}"
+        for name, value in filters.items()
+        if value not in {None, ""}
+    )
 
 
 def provide_operator(request: Request[Any, Any, State]) -> Actor:

@@ -15,7 +15,7 @@ from bff.web.admin.answers import After, Limit
 from bff.web.admin.cursors import Cursors
 from bff.web.admin.download import Download
 from bff.web.admin.errors import InvalidRequest, NotFound
-from bff.web.admin.operators import Operator
+from bff.web.admin.operators import Operator, describe_filters
 from bff.web.admin.review_answers import (
     LatestDecision,
     ReviewItem,
@@ -58,7 +58,7 @@ def review_handlers(
         """List everybody who was seen, in no order that means anything. `q` is part of a subject or a name."""
         filters = {"q": q, "role": role, "finding": finding, "unused_days": unused_days}
         rows, following = await page("subjects", filters, after, limit)
-        operator.acted("subjects.list", _said(filters))
+        operator.acted("subjects.list", describe_filters(filters))
         return SubjectList([build_subject(row) for row in rows], following)
 
     @get("/subjects/{entry_id:str}")
@@ -83,7 +83,7 @@ def review_handlers(
         """List everybody who was seen, each with what has been decided in the review that is open now."""
         filters = {"q": q, "role": role, "finding": finding, "unused_days": unused_days}
         rows, following = await page("review", filters, after, limit)
-        operator.acted("review.show", _said(filters))
+        operator.acted("review.show", describe_filters(filters))
         return Worksheet([build_worksheet_item(row) for row in rows], following)
 
     @get("/review.csv", media_type="text/csv")
@@ -98,7 +98,7 @@ def review_handlers(
         filters = {"q": q, "role": role, "finding": finding, "unused_days": unused_days}
         rows = review.rows(build_filters(filters), clock)
         first = await anext(rows, None)  # a store that is away is told before anything has been sent
-        operator.acted("review.download", _said(filters))
+        operator.acted("review.download", describe_filters(filters))
         headers = {"content-disposition": 'attachment; filename="access-review.csv"'}
         return Download(iterator=_csv(first, rows), media_type="text/csv; header=present", headers=headers)
 
@@ -213,7 +213,3 @@ async def _csv(first: Row | None, rows: AsyncIterator[Row]) -> AsyncIterator[str
             yield build_lines(lines)
             lines = []
     yield build_lines(lines)
-
-
-def _said(filters: dict[str, Any]) -> str:
-    return " ".join(f"{name}:{value}" for name, value in filters.items() if value not in {"", None})

@@ -28,7 +28,7 @@ from bff.web.admin.answers import (
 )
 from bff.web.admin.cursors import Cursors
 from bff.web.admin.errors import InvalidRequest, NotFound
-from bff.web.admin.operators import Actor, Operator
+from bff.web.admin.operators import Actor, Operator, describe_filters
 
 Clock = Callable[[], float]
 OriginsOf = Callable[[Principal, float], Sequence[RoleOrigin]]
@@ -71,7 +71,7 @@ def session_handlers(
         )
         position = cursors.open(_LIST, filters, after)
         page = await directory.page(selection, clock(), after=position, limit=limit)
-        operator.acted("sessions.list", " ".join(f"{name}:{value}" for name, value in filters.items() if value))
+        operator.acted("sessions.list", describe_filters(filters))
         return SessionList(
             items=[_item(listed) for listed in page.items],
             next=cursors.seal(_LIST, filters, page.position) if page.position is not None else None,
