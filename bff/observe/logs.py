@@ -30,7 +30,9 @@ _LOUD = {
     "request.crashed": logging.ERROR,
     "session.unreadable": logging.WARNING,
     "upstream.ejected": logging.WARNING,
+    "upstream.failed": logging.WARNING,
     "renewal.forced": logging.WARNING,
+    "metrics.unwritten": logging.WARNING,
 }
 
 
