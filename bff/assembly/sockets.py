@@ -31,5 +31,6 @@ def build_sockets(
         cookie_name=settings.session.cookie_name,
         cookie_deletion=cookie_deletion,
         emit=emit,
+        failures=forward.failures,
         refused=api.refused,
     )

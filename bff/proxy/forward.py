@@ -3,7 +3,15 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
-from bff.errors import AccessDenied, BadRequest, BffError, SessionExpired, UpstreamTimeout, UpstreamUnreachable
+from bff.errors import (
+    AccessDenied,
+    BadRequest,
+    BffError,
+    SessionExpired,
+    UpstreamBusy,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from bff.events import Emit
 from bff.http.cookies import keep_cookies
 from bff.proxy.answer import build_answer_headers
@@ -11,6 +19,7 @@ from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import BrowserGone, Upload, read_small
 from bff.proxy.call import Call
 from bff.proxy.closing import Ending
+from bff.proxy.failures import Failures
 from bff.proxy.forwarded import Forwarding, trace_header
 from bff.proxy.hangups import Hangups
 from bff.proxy.long_answers import Flow
@@ -39,6 +48,7 @@ class Forwarder:
         self._cookie_name = cookie_name.encode("ascii")
         self._emit = emit
         self._hangups = Hangups(opened)
+        self.failures = Failures(emit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         """Forward and stream the answer.
@@ -65,6 +75,9 @@ class Forwarder:
                         return
                 async with self._repeat(scope, call, body, another) as response:
                     await self._answer(scope, send, call, response)
+        except (UpstreamUnreachable, UpstreamTimeout, UpstreamBusy) as error:
+            self.failures.note(call.route, error.code, call.request_id)
+            raise
         except BrowserGone as error:
             # Whoever sent chunks that are none is still there to read this (RFC 9112 §7.1); nobody else is.
             raise BadRequest("The body broke off, or is not framed as HTTP.") from error

@@ -7,7 +7,16 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Seque
 from contextlib import contextmanager
 from typing import Protocol
 
-from bff.errors import BadRequest, BffError, CookieUnreadable, RouteNotFound, ServerBusy, TooManyRequests
+from bff.errors import (
+    BadRequest,
+    BffError,
+    CookieUnreadable,
+    RouteNotFound,
+    ServerBusy,
+    TooManyRequests,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from bff.events import Emit
 from bff.http.origins import check_socket_origin
 from bff.http.problems import build_problem_response
@@ -16,6 +25,7 @@ from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import BrowserGone
 from bff.proxy.call import Call
 from bff.proxy.closing import CRASHED, GOING_AWAY
+from bff.proxy.failures import Failures
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.refusals import Refusals
 from bff.proxy.routes import Route, SocketRules
@@ -103,6 +113,7 @@ class SocketProxy:
         cookie_name: str,
         cookie_deletion: bytes,
         emit: Emit,
+        failures: Failures,
         refused: MutableMapping[str, int] | None = None,
     ) -> None:
         """`refused` is where refusals are counted by their code."""
@@ -116,6 +127,7 @@ class SocketProxy:
         self._cookie_name = cookie_name.encode("ascii")
         self._cookie_deletion = cookie_deletion
         self._emit = emit
+        self._failures = failures
 
     async def closed(self) -> None:
         """Return once no socket is open, nor being opened."""
@@ -137,6 +149,8 @@ class SocketProxy:
             await self._pass_refusal(scope, send, refused, route, request_id)
         except BffError as error:
             self._refused[error.code] = self._refused.get(error.code, 0) + 1
+            if isinstance(error, UpstreamUnreachable | UpstreamTimeout):
+                self._failures.note(route, error.code, request_id)
             await refuse_socket(scope, send, error, request_id, cookie_deletion=self._cookie_deletion)
         except BrowserGone:
             return

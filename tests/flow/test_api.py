@@ -475,3 +475,15 @@ async def test_single_slashes_pass_everywhere_and_double_ones_elsewhere(world, b
     assert [200] * 4 == [answer.status for answer in answers]
     seen = [sent.url.removeprefix(UPSTREAM) for sent in world.upstream.seen]
     assert ["/strict/a/", "/strict/", "/strict/a%2Fb", "/v1//a"] == seen
+
+
+async def test_call_without_an_answer_is_told_with_the_name_of_its_upstream(world, browser):
+    """Whoever is asked why sees the request's id in the answer, and finds it in the log."""
+    world.upstream.script(UpstreamUnreachable())
+    answer = await browser.get("/api/x")
+
+    assert (502, "upstream_unreachable") == (answer.status, answer.code)
+    assert [("/api", UPSTREAM, "upstream_unreachable", answer.document["request_id"])] == [
+        (told["route"], told["upstream"], told["code"], told["request_id"])
+        for told in world.told("upstream.failed")
+    ]

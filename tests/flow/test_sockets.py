@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bff.config.settings import AllowSettings, ApiSettings, TokenKind
+from bff.errors import UpstreamUnreachable
 from bff.proxy import streams
 from bff.proxy.call import Call
 from bff.proxy.closing import Close
@@ -250,6 +251,18 @@ async def test_store_that_is_away_refuses_the_handshake_and_says_when_to_come_ag
     socket = await opened(browser)
     socket.leave()
     await socket.over()
+
+
+async def test_upstream_that_is_away_is_told(world, dialer, browser):
+    """As for requests: no page can read why its socket did not open."""
+    dialer.script.append(UpstreamUnreachable())
+    socket = Socket(browser, "/ws/x")
+    await socket.over()
+
+    assert 502 == socket.status
+    assert [("/ws", "upstream_unreachable", 1)] == [
+        (told["route"], told["code"], told["calls"]) for told in world.told("upstream.failed")
+    ]
 
 
 async def test_token_that_the_upstream_doubts_is_renewed_and_the_handshake_tried_again(world, dialer, browser):
