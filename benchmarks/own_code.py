@@ -80,17 +80,18 @@ class InstantUpstream:
         return
 
 
-def _load_settings(folder: str) -> Settings:
+def _load_settings(folder: str, *, metrics: bool) -> Settings:
     file = Path(folder, "bff.toml")
     file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl")))
-    return load_config(file, environ={"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()})
+    environ = {"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()}
+    return load_config(file, environ={**environ, "BFF__METRICS__ENABLED": str(metrics).lower()})
 
 
 @asynccontextmanager
-async def signed_in_app() -> AsyncIterator[tuple[Any, dict[str, Any]]]:
+async def signed_in_app(*, metrics: bool = True) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
     """The application with one session, and the scope of a request in it."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = _load_settings(folder)
+        settings = _load_settings(folder, metrics=metrics)
         bff = Bff(settings, Parts(upstream=InstantUpstream(), emit=lambda *_: None))
         app = bff.front_door()
         await bff.start()
@@ -120,7 +121,7 @@ async def _receive() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def measure(rounds: int, requests: int) -> list[float]:
+async def measure(rounds: int, requests: int, *, metrics: bool = True) -> list[float]:
     answered = 0
 
     async def send(message: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ async def measure(rounds: int, requests: int) -> list[float]:
         return
 
     found = []
-    async with signed_in_app() as (app, scope):
+    async with signed_in_app(metrics=metrics) as (app, scope):
         for _ in range(rounds + 1):
             before = time.process_time()
             for _ in range(requests):
@@ -153,9 +154,12 @@ async def measure(rounds: int, requests: int) -> list[float]:
 def run(*, rounds: int = 15, requests: int = 4000) -> None:
     """Measure and print."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        cost = [each * 1e6 for each in runner.run(measure(rounds, requests))]
+        costs = {
+            name: [each * 1e6 for each in runner.run(measure(rounds, requests, metrics=metrics))]
+            for name, metrics in (("front door to answer", True), ("the same without metrics", False))
+        }
     print_table(
         f"Our own Python for one proxied GET; {rounds} rounds of {requests} requests, no sockets",
         ["", "median us", "least us"],
-        [["front door to answer", f"{median(cost):.2f}", f"{min(cost):.2f}"]],
+        [[name, f"{median(cost):.2f}", f"{min(cost):.2f}"] for name, cost in costs.items()],
     )
