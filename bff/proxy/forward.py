@@ -65,7 +65,10 @@ class Forwarder:
                 body.on_end = lambda: self._hangups.watch(task, receive, call)
                 self._hangups.flows(task, body.flow)
                 self._hangups.look_after(task, call)
-                await self._upload(scope, send, call, body)
+                try:
+                    await self._upload(scope, send, call, body)
+                finally:
+                    body.on_end = None  # the client may read on for a moment, and this call is over
             else:
                 self._hangups.watch(task, receive, call)
                 async with self._open(scope, call, body) as response:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -487,3 +488,21 @@ async def test_call_without_an_answer_is_told_with_the_name_of_its_upstream(worl
         (told["route"], told["upstream"], told["code"], told["request_id"])
         for told in world.told("upstream.failed")
     ]
+
+
+async def test_body_that_ends_after_its_call_has_nobody_watched(world, browser, monkeypatch):
+    """An upstream may answer without having read it, and the client read on for a moment."""
+    kept = []
+
+    @asynccontextmanager
+    async def open_unread(route, method, target, headers, body):
+        kept.append(body)
+        yield Given(413)
+
+    monkeypatch.setattr(world.upstream, "open", open_unread)
+    answer = await browser.request("POST", "/api/x", body=b"x" * 200_000)
+    async for _ in kept[0]:
+        pass
+
+    assert 413 == answer.status
+    assert {} == world.bffs[0].api._forward._hangups._young
