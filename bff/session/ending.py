@@ -82,13 +82,15 @@ class Ending:
     async def _stop_logins(self, selection: Selection) -> None:
         """Leave word for logins under way, before anything is looked for: no order of events leaves one alive."""
         now = self._clock()
-        if selection == Selection():
-            await self._store.remember(REVOKED_BEFORE, now, now + REMEMBER, now)
-        elif selection == Selection(before=selection.before) and selection.before is not None:
-            await self._store.remember(REVOKED_BEFORE, now, now + REMEMBER, selection.before)
-        elif selection.subject is not None and selection.handle is None:
+        if selection.handle is not None:
+            return
+        if selection.subject is not None:
             for name in self._directory.subject_hashes(selection):
                 await self._store.remember(LOGGED_OUT + name, now, now + REMEMBER, now)
+            return
+        # Of a role, a client or an issuer too: whoever is just being let in may be one of them, and has to come back.
+        moment = selection.before if selection.before is not None else now
+        await self._store.remember(REVOKED_BEFORE, now, now + REMEMBER, moment)
 
     async def _end(self, batch: list[Listed], by: str) -> set[bytes]:
         ended = await self._end_records([listed.record.key for listed in batch], REASON, self._clock())

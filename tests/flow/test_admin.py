@@ -148,7 +148,11 @@ async def test_dry_run_counts_and_ends_nothing(world):
     assert await world.store.recall(REVOKED_BEFORE, world.clock()) is None
 
 
-@pytest.mark.parametrize("order", [{"all": True}, {"subject": "alice"}])
+@pytest.mark.parametrize(
+    "order",
+    [{"all": True}, {"subject": "alice"}, {"role": "admin"}, {"client": "spa"}, {"issuer": "https://op.test"}],
+    ids=lambda order: next(iter(order)),
+)
 async def test_login_under_way_does_not_slip_through(world, order):
     """Whoever signed in at the issuer before the revocation and comes back after it has to sign in again."""
     browser = world.browser()
