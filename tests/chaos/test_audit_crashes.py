@@ -85,6 +85,7 @@ async def test_torn_line_is_told_as_torn_and_the_chain_goes_on(tmp_path, kept):
     content = path.read_bytes()
     path.write_bytes(content[: size + kept] if kept is not None and kept > 0 else content[:kept])
     while_down = await audit.reader.verify()
+    audit = in_file(path)  # the next process: the killed one remembers nothing any more
     await audit.sink.append([event(subject="after")])
     verified = await audit.reader.verify()
     is_whole = kept in {-1, None}
