@@ -88,7 +88,7 @@ class Ending:
             for name in self._directory.subject_hashes(selection):
                 await self._store.remember(LOGGED_OUT + name, now, now + REMEMBER, now)
             return
-        # Of a role, a client or an issuer too: whoever is just being let in may be one of them, and has to come back.
+        # Of a role, a client or an issuer too: whoever is just being let in may be one of them, and has to return.
         moment = selection.before if selection.before is not None else now
         await self._store.remember(REVOKED_BEFORE, now, now + REMEMBER, moment)
 
