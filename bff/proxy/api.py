@@ -25,7 +25,7 @@ from bff.http.origins import check_same_origin
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_single_slashes, check_target
 from bff.proxy.asgi import Receive, Scope, Send
-from bff.proxy.body import check_size
+from bff.proxy.body import check_size, read_away
 from bff.proxy.call import Call
 from bff.proxy.cors import is_preflight
 from bff.proxy.forward import Forwarder
@@ -127,6 +127,7 @@ class ApiProxy:
                 with self._crowd.place(call.live.session.handle if call.live is not None else None):
                     await self._forward(scope, receive, send, call)
         except BffError as error:
+            await read_away(receive, scope["headers"], error)
             await self._refuse(send, error, request_id)
         except Exception as error:  # a mistake of ours: told, and answered if nothing has been answered yet
             self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})

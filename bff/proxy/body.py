@@ -1,14 +1,16 @@
 """Request bodies: small ones read whole and sent in one write, others streamed as they come."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from bff.errors import BadRequest, BodyTooLarge
+from bff.errors import BadRequest, BffError, BodyTooLarge
 from bff.proxy.asgi import Receive
 from bff.proxy.head import RequestHead
 from bff.proxy.long_answers import Flow
 
 _SMALL = 64 * 1024  # bytes
+_READ_AWAY = 64 * 1024 * 1024  # bytes
+_READ_AWAY_FOR = 2.0  # seconds
 _SLOW = 30.0  # seconds without a byte from the browser
 
 
@@ -20,6 +22,26 @@ def check_size(head: RequestHead, limit: int) -> None:
     """Raise `BodyTooLarge` for a body that says itself that it is."""
     if head.content_length is not None and head.content_length > limit:
         raise BodyTooLarge(limit=limit)
+
+
+async def read_away(receive: Receive, headers: Sequence[tuple[bytes, bytes]], error: BffError) -> None:
+    """Take what is still coming of a body that is too large, a while and an amount at most, before it is answered.
+
+    An answer to half a body is followed by a reset, and whoever was still sending, above all a proxy, makes a 502
+    of it. Not for those who ask first: they have not begun.
+    """
+    if not isinstance(error, BodyTooLarge) or any(name == b"expect" for name, _ in headers):
+        return
+    taken = 0
+    try:
+        async with asyncio.timeout(_READ_AWAY_FOR):
+            while taken < _READ_AWAY:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                taken += len(message.get("body", b""))
+    except TimeoutError:
+        return
 
 
 async def read_small(receive: Receive, head: RequestHead) -> bytes | None:
