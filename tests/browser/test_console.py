@@ -167,7 +167,10 @@ async def test_tester_speaks_the_words_of_the_command_line(alice: Person, stack:
     """`bff access explain` and the console give one answer, and the question is in the address."""
     page = alice.page
     await page.goto(page.url.split("#")[0] + "#/routes")
+    path = page.get_by_label("Path")
+    await expect(path).to_be_visible()  # the view before it has a search field too, which would take the keys
     await page.keyboard.press("/")
+    await expect(path).to_be_focused()
     await page.keyboard.type("/api/tasks/7")
     await page.get_by_label("Method").select_option("DELETE")
     await page.get_by_label("Roles").fill("reader")
