@@ -5,10 +5,8 @@ makes a replayed refresh token fatal, so losers wait for the winner's push and n
 """
 
 import asyncio
-import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -31,14 +29,12 @@ from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.principal import Principal
 from bff.session.records import Ended, Store, StoredSession
+from bff.session.renewal_lease import PATIENCE, Leases, expired
 from bff.session.revocation import Revocations
 from bff.session.session import Session
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
 
-LEASE = 6.0  # seconds; prolonged while the issuer is being asked, so that a dead worker frees it soon
-_PROLONG = 2.0
-_PATIENCE = 15.0  # seconds that a request waits for a renewal, here or on another worker
 _WRITE_AGAIN = 0.25  # seconds at most between two tries to write a rotated token
 _BACKOFF_MAX = 30.0
 _USUAL_RETRY = 5  # what `IssuerUnavailable` says by itself; more than that, and the issuer has asked for it
@@ -67,14 +63,13 @@ class Renewer:
         self._sessions = sessions
         self._store = store
         self._vault = vault
-        self._feed = feed
         self._refresh = refresh
         self._principal_of = principal_of
         self._revocations = revocations
         self._background = background
         self._clock = clock
         self._emit = emit
-        self._owner = os.urandom(16)
+        self._leases = Leases(sessions, store, feed, clock, emit)
         self._running: dict[bytes, asyncio.Task[None]] = {}
 
     def renew_soon(self, live: LiveSession, now: float, *, refused: int | None = None) -> None:
@@ -99,7 +94,7 @@ class Renewer:
         # Shielded: a browser that goes away must not tear down a renewal that others wait for, least of all
         # between the issuer's answer and the write.
         try:
-            await asyncio.wait_for(asyncio.shield(task), _PATIENCE)
+            await asyncio.wait_for(asyncio.shield(task), PATIENCE)
         except TimeoutError as error:
             raise IssuerUnavailable(retry_after=2) from error
         if live.ended:  # logged out meanwhile: whoever waited may not go on with what came
@@ -125,62 +120,20 @@ class Renewer:
             raise
 
     async def _renew(self, live: LiveSession, refused: int | None) -> None:
-        if not await self._take_lease(live):
+        if not await self._leases.take(live):
             return
         try:
             record = await self._sessions.reload(live, self._clock())
             if not isinstance(record, StoredSession):
-                raise _expired(record)
+                raise expired(record)
             if live.freshness(self._clock()) is Freshness.FRESH and live.version != refused:
                 return
-            async with self._prolonged(live.key):
+            async with self._leases.prolonged(live.key):
                 grant = await self._ask_issuer(live)
                 if grant is not None:
                     await self._write(live, self._apply(live, grant))
         finally:
-            await self._release(live.key)
-
-    # ── the lease ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def _take_lease(self, live: LiveSession) -> bool:
-        """True when the lease is ours; False when another worker has renewed meanwhile."""
-        version = live.version
-        deadline = self._clock() + _PATIENCE
-        while True:
-            with self._feed.waiter(live.key) as waiter:
-                now = self._clock()
-                if await self._store.acquire(live.key, self._owner, now, LEASE) is not None:
-                    return True
-                if now >= deadline:
-                    raise IssuerUnavailable(retry_after=1)
-                await waiter.wait(LEASE)
-            record = await self._sessions.reload(live, self._clock())
-            if not isinstance(record, StoredSession):
-                raise _expired(record)
-            if live.version != version:
-                return False
-
-    @asynccontextmanager
-    async def _prolonged(self, key: bytes) -> AsyncIterator[None]:
-        task = asyncio.get_running_loop().create_task(self._prolong(key), name="prolong-lease")
-        try:
-            yield
-        finally:
-            task.cancel()
-
-    async def _prolong(self, key: bytes) -> None:
-        while True:
-            await asyncio.sleep(_PROLONG)
-            try:
-                await self._store.acquire(key, self._owner, self._clock(), LEASE)
-            except SessionStoreUnavailable:
-                continue  # the write at the end decides; compare-and-set keeps it safe
-
-    async def _release(self, key: bytes) -> None:
-        try:
-            await self._store.release(key, self._owner)
-        except SessionStoreUnavailable:
-            self._emit("renewal.lease_left", {})  # it runs out by itself
+            await self._leases.release(live.key)
 
     # ── the issuer ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +146,7 @@ class Renewer:
             # A lease that ran out under us is the one way to have been overtaken: look before ending anything.
             record = await self._sessions.reload(live, self._clock())
             if not isinstance(record, StoredSession):
-                raise _expired(record) from error  # logged out meanwhile, which took the token back
+                raise expired(record) from error  # logged out meanwhile, which took the token back
             if live.version != version:
                 return None
             await self._end(live, "renewal_refused", error.error)
@@ -279,11 +232,11 @@ class Renewer:
         # The session ended while issuer or store answered: logout wins, and what it could not know is revoked.
         self._sessions.forget(live)
         self._revocations.later(renewed.tokens, renewed.handle)
-        raise _expired(current)
+        raise expired(current)
 
     async def _raise_ended(self, live: LiveSession) -> NoReturn:
         record = await self._store.load(live.key, self._clock())
-        raise _expired(record if isinstance(record, Ended) else None)
+        raise expired(record if isinstance(record, Ended) else None)
 
     def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
         try:
@@ -291,7 +244,3 @@ class Renewer:
         except CannotOpenError:  # sealed with a key that this worker does not have yet
             return False
         return bool(stored.tokens == renewed.tokens)
-
-
-def _expired(record: Ended | None) -> SessionExpired:
-    return SessionExpired(reason=record.reason if record is not None else "expired")

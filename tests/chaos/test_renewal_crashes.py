@@ -14,7 +14,6 @@ from tests.world import NegIssuer, World, eventually, until
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 ON_EXPIRY = 'renew_ahead = "0s"'
-LEASE = 6.0  # seconds after which a dead renewer's lease is free
 
 
 async def expired(neg: NegIssuer, browser: Browser) -> None:
@@ -41,11 +40,9 @@ async def test_another_machine_takes_over_when_a_renewer_is_killed(world: World,
             await eventually(lambda: 1 == asked(neg), "the refresh grant")
             one.kill()
             neg.op._gates.clear()
-            begun = time.monotonic()
             answer = await there.get("/echo/x")
 
             assert 200 == answer.status_code
-            assert time.monotonic() - begun < LEASE + 3
             assert 2 == asked(neg)
             with pytest.raises(httpx.TransportError):
                 await dying

@@ -8,7 +8,7 @@ import pytest
 from bff.config.settings import KeysSettings, Secret
 from bff.crypto.key_ring import KeyRing
 from bff.errors import RenewalUnchecked
-from bff.session import renewal
+from bff.session import renewal, renewal_lease
 from bff.session.vault import Vault
 from tests.forging import rsa_key
 from tests.internet import COOKIE, KEYS, eventually, settle
@@ -23,8 +23,8 @@ async def warm(world, browser, worker=0):
 
 
 async def test_lease_of_a_worker_that_died_is_taken_over_when_it_runs_out(world, monkeypatch):
-    """Nobody gives it back and nobody pushes: the waiting ends with the lease."""
-    monkeypatch.setattr(renewal, "LEASE", 0.02)
+    """Nobody gives it back and nobody pushes: the waiting ends a little after the lease."""
+    monkeypatch.setattr(renewal_lease, "_STRAGGLER", 0.02)
     browser = world.browser()
     await browser.log_in()
     world.clock.advance(EXPIRED)
@@ -42,7 +42,7 @@ async def test_lease_of_a_worker_that_died_is_taken_over_when_it_runs_out(world,
 
 async def test_lease_that_is_never_free_is_a_503_after_a_while(world, monkeypatch):
     """A request does not wait for ever, and asks nobody behind the owner's back."""
-    monkeypatch.setattr(renewal, "LEASE", 0.01)
+    monkeypatch.setattr(renewal_lease, "_STRAGGLER", 0.01)
     browser = world.browser()
     await browser.log_in()
     world.clock.advance(EXPIRED)
@@ -75,7 +75,7 @@ async def test_session_that_ends_while_its_renewal_waits_for_the_lease(world):
 
 async def test_request_waits_only_so_long_for_a_slow_issuer(world, monkeypatch):
     """503 for the request; the renewal goes on, and the next request profits from it."""
-    monkeypatch.setattr(renewal, "_PATIENCE", 0.02)
+    monkeypatch.setattr(renewal, "PATIENCE", 0.02)
     browser = world.browser()
     await browser.log_in()
     held = world.op.hold("token")
@@ -91,7 +91,7 @@ async def test_request_waits_only_so_long_for_a_slow_issuer(world, monkeypatch):
 
 async def test_lease_is_prolonged_while_the_issuer_takes_its_time(world, monkeypatch):
     """A slow answer does not hand the session to another worker, who would spend the same token again."""
-    monkeypatch.setattr(renewal, "_PROLONG", 0.001)
+    monkeypatch.setattr(renewal_lease, "_PROLONG", 0.001)
     browser = world.browser()
     await browser.log_in()
     held = world.op.hold("token")
@@ -104,7 +104,9 @@ async def test_lease_is_prolonged_while_the_issuer_takes_its_time(world, monkeyp
         taken = world.store.times("acquire")
         await eventually(lambda taken=taken: world.store.times("acquire") > taken + 1)
         world.clock.advance(4)
-        await eventually(lambda: world.store.inner._leases.rows[live.key].until >= world.clock() + 6)
+        await eventually(
+            lambda: world.store.inner._leases.rows[live.key].until >= world.clock() + renewal_lease.LEASE
+        )
 
     assert None is await world.store.inner.acquire(live.key, b"other", world.clock(), 6.0)
     held.set()

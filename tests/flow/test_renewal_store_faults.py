@@ -195,3 +195,30 @@ async def test_session_that_reaches_its_end_during_an_outage_is_given_up(world, 
     await eventually(lambda: {} == world.bffs[0].renewer._running)
 
     assert [] == world.told("renewal.done")
+
+
+async def test_nobody_spends_the_old_token_while_its_rotated_one_waits_to_be_written(monkeypatch):
+    """The store was away for longer than a lease lasts: whoever comes first when it is back waits for the holder.
+
+    RFC 9700 §4.14.2: rotation makes a replayed refresh token fatal.
+    """
+    async with World(workers=2) as world:
+        browser = world.browser()
+        await browser.log_in()
+        await browser.at(1).get("/api/tasks")
+        held = world.op.hold("token")
+        world.clock.advance(EXPIRED)
+        waiting = asyncio.ensure_future(browser.get("/api/tasks"))
+        await eventually(lambda: 1 == world.refreshes())
+        world.store.down = True
+        held.set()
+        await eventually(lambda: 6 < world.store.times("replace"))  # by now the holder tries four times a second
+        world.clock.advance(120)
+        tried = world.store.times("replace")
+        world.store.down = False
+
+        first = await browser.at(1).get("/api/tasks")
+
+        assert tried < world.store.times("replace"), "the other worker was first"
+        assert (200, 1, set()) == (first.status, world.refreshes(), spent_twice(world))
+        assert 200 == (await waiting).status
