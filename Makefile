@@ -17,7 +17,7 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-ann
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo console test lint format bench lock clean
+.PHONY: help demo console docs test lint format bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ format: ## rewrites the Python code as the formatter wants it
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
+docs: ## the documentation site, in build/site
+	@$(SET_UP) python
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+
 bench: ## the benchmarks, with tables as the result
 	@$(SET_UP) python issuer nginx caddy wrk
 	@exec $(PY) -m benchmarks $(BENCH_ARGS)
@@ -74,7 +78,7 @@ lock: ## writes the lock files from pyproject.toml; LOCK_ARGS=--upgrade takes th
 	@echo "Wrote $@. Next: docker compose up --build"
 
 clean: ## removes what the targets above have made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf build .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 	rm -rf bff/web/console/node_modules bff/web/console/dist
 	rm -rf frontend_example/node_modules frontend_example/dist frontend_example/demo/issuer/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
