@@ -17,10 +17,10 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-ann
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo console docs test lint format bench lock clean
+.PHONY: help demo console docs reference test lint format bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## everything together at http://localhost:8080; with DEMO_ARGS=--check it tries itself out
 	@$(SET_UP) python issuer app console
@@ -60,6 +60,10 @@ format: ## rewrites the Python code as the formatter wants it
 docs: ## the documentation site, in build/site
 	@$(SET_UP) python
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+
+reference: ## the tables of docs/configuration.md, from the settings
+	@$(SET_UP) python
+	$(PY) -m documentation.reference
 
 bench: ## the benchmarks, with tables as the result
 	@$(SET_UP) python issuer nginx caddy wrk

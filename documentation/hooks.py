@@ -14,6 +14,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from documentation.reference import generated
+
 ROOT = Path(__file__).parents[1]
 DOCS, COPIES = "docs/", "repository/"
 # Of what lies outside docs/, what readers of the site want to see.
@@ -41,7 +43,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each published file that a page links to, or the navigation names."""
     todo = [(DOCS + file.src_uri, file.content_string) for file in files.documentation_pages()]
-    todo.append(("", "".join(f"[x]({name.removeprefix(COPIES)})" for name in _named(config.nav or []))))
+    listed = [_source_of(name) for name in _named(config.nav or []) if name.startswith(COPIES)]
+    todo.append(("", "".join(f"[]({name})" for name in listed)))
     while todo:
         home, text = todo.pop()
         for _, _, target, _ in _LINK.findall(_FENCE.sub("", text)):
@@ -56,9 +59,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
-    """Have the links that lead out of docs/ lead to these pages."""
+    """Have the links that lead out of docs/ lead to these pages; take the tables of settings from the code."""
     here = page.file.src_uri
-    home = here.removeprefix(COPIES) if here.startswith(COPIES) else DOCS + here
+    home = _source_of(here) if here.startswith(COPIES) else DOCS + here
 
     def link(found: re.Match[str]) -> str:
         mark, label, target, anchor = found[1], found[2], found[3], found[4] or ""
@@ -73,7 +76,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             return label
         return f"{mark}[{label}]({os.path.relpath(place, PurePosixPath(here).parent)}{anchor})"
 
-    return _outside_fences(markdown, link)
+    return _outside_fences(generated(markdown) if here == "configuration.md" else markdown, link)
 
 
 def _outside_fences(text: str, link: Any) -> str:
@@ -106,8 +109,13 @@ def _is_published(path: str) -> bool:
 
 def _page_of(path: str) -> str:
     if path.endswith(".md"):
-        return COPIES + path
+        return COPIES + path.replace("/README.md", ".md")
     return f"{COPIES}{path}/index.md" if (ROOT / path).is_dir() else f"{COPIES}{path}.md"
+
+
+def _source_of(page: str) -> str:
+    name = page.removeprefix(COPIES)
+    return name if (ROOT / name).exists() else name.replace(".md", "/README.md")
 
 
 def _text_of(path: Path) -> str:
