@@ -30,7 +30,7 @@ from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import to_each
-from bff.from_settings import build_dev_server, build_route, build_session_limits
+from bff.from_settings import build_dev_server, build_route, build_session_limits, open_patient_store
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
 from bff.oidc.transport import IssuerTransport
@@ -51,7 +51,6 @@ from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
 from bff.session.role_turns import RoleTurns
 from bff.session.sessions import Sessions
-from bff.session.stores import open_store
 from bff.session.vault import Vault
 from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
@@ -72,7 +71,7 @@ class Bff:
         log = parts.emit or emit_to_log
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
         self.metrics = metrics = Measuring(settings, parts.metrics_folder, __version__, clock, log)
-        store = parts.store or open_store(settings.session.store.reveal(), timeout=settings.session.store_timeout)
+        store = parts.store or open_patient_store(settings.session)
         self.store = store = metrics.store(store)
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
         recording = build_recording(audit, settings.audit.allowed_calls)

@@ -8,6 +8,7 @@ from bff.config.settings import (
     OnViolation,
     RequestHeaderSettings,
     ResponseHeaderSettings,
+    SessionSettings,
     Settings,
     TokenKind,
 )
@@ -18,6 +19,9 @@ from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules, Temp
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.service import Health, Service, Tls, build_addresses
 from bff.session.limits import Limits
+from bff.session.records import Store
+from bff.session.stores import open_store
+from bff.session.stores.patient import patient
 
 _DEV_SERVER = "spa"
 _HOT_RELOAD = SocketRules(max_message=16 * 1024 * 1024, max_queue=16, idle_timeout=24 * 3600.0)
@@ -98,6 +102,11 @@ def build_session_limits(settings: Settings) -> Limits:
         renew_ahead=settings.session.renew_ahead,
         cache_size=settings.session.cache_size,
     )
+
+
+def open_patient_store(session: SessionSettings) -> Store:
+    """Return the store of the sessions; a worker waits a little for one that is away."""
+    return patient(open_store(session.store.reveal(), timeout=session.store_timeout), session.store_timeout)
 
 
 def build_dev_server(settings: Settings) -> Route | None:
