@@ -23,7 +23,11 @@ class Line(Protocol):
     """A connection, or what makes one when it is needed."""
 
     is_upload: bool  # for bodies that stream, and take their time
-    is_fresh: bool  # it has carried nothing yet, so that no connection of it can be stale
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it would make a new connection, so that none can be stale."""
+        ...
 
     async def send(self, method: str, url: str, headers: Headers, body: Body) -> LineAnswer:
         """Send, and wait for the head of the answer; raises what `Upstream.open` raises."""

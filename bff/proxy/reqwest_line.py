@@ -1,11 +1,10 @@
-"""Lines over TCP and TLS, by pyreqwest. The only module that knows it.
+"""Lines that speak HTTP/2, by pyreqwest. The only module that knows it.
 
 Everything it would do by itself is switched off: a proxy follows no redirect, decodes no body, keeps no cookie,
 sends no referrer and asks no environment for proxies.
 
 One thing it cannot do (0.15): break off a request whose answer has not begun. Cancelling the task only ends the
-waiting. So each line is a client of its own with a single connection, which can be found and shut down
-(`bff.proxy.hang_up`); a client is small, and its pool of one costs less than its pool for all would.
+waiting, and many calls share a connection, which therefore nobody may cut.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
-from bff.proxy.hang_up import Cutter, numbers
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, Tls
 from bff.proxy.upstream import Body, ConnectTimeout, Headers
@@ -32,12 +30,10 @@ _CONNECTING = "client error (Connect)"  # one of an error's causes, before anyth
 class ReqwestLine:
     """See `bff.proxy.lines.Line`."""
 
-    __slots__ = ("_client", "_cutter", "_number", "is_fresh", "is_upload")
+    __slots__ = ("_client", "is_fresh", "is_upload")
 
-    def __init__(self, client: Client, number: int | None, cutter: Cutter, *, is_upload: bool) -> None:
+    def __init__(self, client: Client, *, is_upload: bool) -> None:
         self._client = client
-        self._number = number
-        self._cutter = cutter
         self.is_upload = is_upload
         self.is_fresh = True
 
@@ -56,19 +52,11 @@ class ReqwestLine:
 
     def cut(self) -> bool:
         """See `Line.cut`."""
-        if self._number is None:
-            return False
-        self._cutter.cut(self._number)
-        self._number = None
-        return True
+        return False
 
     async def close(self) -> None:
         """See `Line.close`."""
         await self._client.close()
-
-    def __del__(self) -> None:
-        if self._number is not None:  # its only connection goes with it
-            numbers.give_back(self._number)
 
 
 class ReqwestAnswer:
@@ -95,31 +83,20 @@ class ReqwestAnswer:
         await self._request.__aexit__(None, None, None)
 
 
-def line_builder(route: Route, address: Address, cutter: Cutter) -> Callable[[bool], ReqwestLine]:
+def http2_line_builder(route: Route, address: Address) -> Callable[[bool], ReqwestLine]:
     """Return what builds lines to an address.
 
     Raises:
         ValueError: a certificate or key cannot be used.
     """
-    service = route.service
-    patience = max(route.timeout, service.idle_timeout or route.timeout)
+    patience = max(route.timeout, route.service.idle_timeout or route.timeout)
     # Its read timeout runs while a body is still being sent; the sender, who knows how that gets on, times uploads.
     patience_of = {False: patience, True: max(_LONGEST_UPLOAD, patience)}
-    if service.http2:  # many calls share one connection, which nobody may cut
-        shared = {upload: _build_client(route, address, patience_of[upload], None) for upload in patience_of}
-        return lambda upload: ReqwestLine(shared[upload], None, cutter, is_upload=upload)
-    _build_client(route, address, patience, None)  # so that what cannot be used stops the start
-
-    def build(upload: bool) -> ReqwestLine:
-        number = numbers.take()
-        return ReqwestLine(
-            _build_client(route, address, patience_of[upload], number), number, cutter, is_upload=upload
-        )
-
-    return build
+    shared = {upload: _build_client(route, address, patience_of[upload]) for upload in patience_of}
+    return lambda upload: ReqwestLine(shared[upload], is_upload=upload)
 
 
-def _build_client(route: Route, address: Address, patience: float, number: int | None) -> Client:
+def _build_client(route: Route, address: Address, patience: float) -> Client:
     builder = (
         ClientBuilder()
         .follow_redirects(False)
@@ -134,19 +111,9 @@ def _build_client(route: Route, address: Address, patience: float, number: int |
         .pool_idle_timeout(_IDLE)
         .read_timeout(timedelta(seconds=patience))
     )
-    if number is not None:
-        builder = builder.tcp_user_timeout(timedelta(milliseconds=number))
     url = urlsplit(address.url)
     if url.scheme == "https":
-        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or 443)
-    else:
-        # No certificate is ever seen where there is no TLS and no redirect is followed, and the system's roots
-        # would cost each client 3 ms and 120 KiB.
-        builder = builder.danger_accept_invalid_certs(True)
-    if not route.service.http2:
-        builder = builder.http1_lower_case_headers()
-    elif url.scheme == "https":
-        builder = builder.http2(True)
+        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or 443).http2(True)
     else:
         builder = builder.http2_prior_knowledge()
     try:

@@ -9,17 +9,16 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 
-from bff.errors import UpstreamTimeout, UpstreamUnreachable
+from bff.errors import RouteNotFound, UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
 from bff.proxy.backends import Backend, Backends
 from bff.proxy.checks import Checks
-from bff.proxy.hang_up import Cutter
 from bff.proxy.health import AddressHealth
-from bff.proxy.lines import Line, LineAnswer, Pool
-from bff.proxy.reqwest_line import line_builder
+from bff.proxy.http1_line import http1_line_builder
+from bff.proxy.lines import BuildLine, Line, LineAnswer, Pool
+from bff.proxy.reqwest_line import http2_line_builder
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, url_of
-from bff.proxy.socket_line import socket_line_builder
 from bff.proxy.timed import Deadline, TimedAnswer, Times
 from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse
 
@@ -35,8 +34,7 @@ class Upstreams:
         """Raise `ValueError` when a route's certificates cannot be used."""
         self._emit = emit
         self._clock = clock
-        self._cutter = Cutter()
-        self._carriers = {route.path: self._build(route) for route in routes}
+        self._carriers = {route.path: self._build(route) for route in routes if route.addresses}
         self._checks = [
             Checks(route, self._carriers[route.path].backends, emit)
             for route in routes
@@ -48,7 +46,9 @@ class Upstreams:
         self, route: Route, method: str, target: str, headers: Headers, body: Body
     ) -> AbstractAsyncContextManager[UpstreamResponse]:
         """See `Upstream.open`."""
-        return _Exchange(self._carriers[route.path], method, target, headers, body)
+        if (carrier := self._carriers.get(route.path)) is None:
+            raise RouteNotFound("A gateway in front of this server carries the calls of this route.")
+        return _Exchange(carrier, method, target, headers, body)
 
     def start(self) -> None:
         """See `Upstream.start`."""
@@ -77,9 +77,9 @@ class Upstreams:
 
     def _build_backend(self, route: Route, address: Address) -> Backend:
         service = route.service
-        build = (
-            socket_line_builder(route, address) if address.socket else line_builder(route, address, self._cutter)
-        )
+        build: BuildLine = http1_line_builder(route, address)
+        if service.http2:
+            build = http2_line_builder(route, address)
         longest = max(route.timeout, service.idle_timeout or 0.0)
         pool = Pool(build, service.max_connections, service.pool_timeout, longest)
         return Backend(address, url_of(address, service.tls), pool, AddressHealth(service.health))

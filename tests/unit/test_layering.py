@@ -36,7 +36,8 @@ MAY_IMPORT = {
 MAY_USE = {
     "httpx": ["bff/oidc/transport.py"],
     "pyreqwest": ["bff/proxy/reqwest_line.py"],
-    "httpcore": ["bff/proxy/socket_line.py"],
+    "httptools": ["bff/proxy/http1_connection.py"],
+    "certifi": ["bff/proxy/upstream_tls.py"],
     "redis": ["bff/session/stores/redis*.py"],
     "aiosqlite": ["bff/session/stores/sqlite*.py"],
     "jwt": ["bff/oidc/jose.py"],

@@ -1,4 +1,4 @@
-"""The edge to the client of upstreams over TCP: its errors and its answers in our words."""
+"""The edge to the client of upstreams that speak HTTP/2: its errors and its answers in our words."""
 
 from types import SimpleNamespace
 
@@ -13,6 +13,7 @@ from pyreqwest.exceptions import (
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.proxy.reqwest_line import ReqwestAnswer, ReqwestLine, _read_headers
+from bff.proxy.service import Service
 from bff.proxy.upstream import ConnectTimeout
 from tests.values import make_route
 
@@ -70,8 +71,8 @@ def response(status=200, reader=None, **headers):
     return SimpleNamespace(status=status, headers=values, body_reader=reader, get_header_all=get_header_all)
 
 
-def line_with(request, number=None, cutter=None):
-    return ReqwestLine(request, number, cutter, is_upload=False)
+def line_with(request):
+    return ReqwestLine(request, is_upload=False)
 
 
 CONNECTING = {"causes": [{"message": "client error (Connect)"}]}
@@ -125,14 +126,9 @@ def test_header_that_cannot_be_handed_out_costs_itself_alone():
     assert [(b"a", b"1"), (b"c", b"2")] == _read_headers(response(a=["1"], b=["x", None], c=["2"]))
 
 
-def test_line_is_cut_by_its_number_once():
-    """Its number belongs to the cutter from then on; a line without one has nothing that could be cut."""
-    cut = []
-    cutter = SimpleNamespace(cut=cut.append)
-    line = line_with(None, 7, cutter)
-
-    assert [True, False, False] == [line.cut(), line.cut(), line_with(None, None, cutter).cut()]
-    assert [7] == cut
+def test_line_whose_connection_is_shared_is_not_cut():
+    """Other calls are on it."""
+    assert not line_with(None).cut()
 
 
 @pytest.mark.parametrize(("body", "expected"), [(None, []), (b"", [("content-length", "0")]), (b"x", [])])
@@ -148,9 +144,10 @@ async def test_empty_body_says_that_it_is_empty(body, expected, monkeypatch):
 
     monkeypatch.setattr(ReqwestLine, "send", send)
     headers = []
-    upstreams = Upstreams([make_route()], lambda *_: None)
+    route = make_route(service=Service(http2=True))
+    upstreams = Upstreams([route], lambda *_: None)
     with pytest.raises(UpstreamUnreachable):
-        async with upstreams.open(make_route(), "POST", "/x", headers, body):
+        async with upstreams.open(route, "POST", "/x", headers, body):
             pass
 
     assert (expected, []) == (sent, headers)
@@ -167,9 +164,10 @@ async def test_protocol_that_nobody_asked_for_is_no_answer(monkeypatch):
         return ReqwestAnswer(request, request.response)
 
     monkeypatch.setattr(ReqwestLine, "send", send)
-    upstreams = Upstreams([make_route()], lambda *_: None)
+    route = make_route(service=Service(http2=True))
+    upstreams = Upstreams([route], lambda *_: None)
     with pytest.raises(UpstreamUnreachable):
-        async with upstreams.open(make_route(), "GET", "/x", [], None):
+        async with upstreams.open(route, "GET", "/x", [], None):
             pass
 
     assert 1 == request.exits
