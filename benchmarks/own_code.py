@@ -8,12 +8,13 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
+import structlog
 import uvloop
 
 from benchmarks.load import BROWSER
@@ -21,6 +22,8 @@ from benchmarks.nginx import BODY
 from benchmarks.tables import print_table
 from bff.app import Bff, Parts
 from bff.config import Settings, load_config
+from bff.events import ignore
+from bff.observe.logs import configure_logs
 from bff.oidc.grant import Grant
 from bff.oidc.token_set import TokenSet
 from bff.proxy.routes import Route
@@ -80,19 +83,21 @@ class InstantUpstream:
         return
 
 
-def _load_settings(folder: str, *, metrics: bool) -> Settings:
+def _load_settings(folder: str, *, metrics: bool, access: bool) -> Settings:
     file = Path(folder, "bff.toml")
     file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl")))
     environ = {"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()}
-    return load_config(file, environ={**environ, "BFF__METRICS__ENABLED": str(metrics).lower()})
+    environ |= {"BFF__METRICS__ENABLED": str(metrics).lower(), "BFF__LOG__ACCESS": str(access).lower()}
+    return load_config(file, environ=environ)
 
 
 @asynccontextmanager
-async def signed_in_app(*, metrics: bool = True) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
+async def signed_in_app(*, metrics: bool = True, access: bool = False) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
     """The application with one session, and the scope of a request in it."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = _load_settings(folder, metrics=metrics)
-        bff = Bff(settings, Parts(upstream=InstantUpstream(), emit=lambda *_: None))
+        settings = _load_settings(folder, metrics=metrics, access=access)
+        emit = None if access else ignore
+        bff = Bff(settings, Parts(upstream=InstantUpstream(), emit=emit))
         app = bff.front_door()
         await bff.start()
         try:
@@ -121,7 +126,18 @@ async def _receive() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def measure(rounds: int, requests: int, *, metrics: bool = True) -> list[float]:
+@contextmanager
+def _written_nowhere() -> Iterator[None]:
+    """Lines are formatted and written, to where no disk or terminal decides how long that takes."""
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        configure_logs("info", "json")
+        try:
+            yield
+        finally:
+            structlog.reset_defaults()
+
+
+async def measure(rounds: int, requests: int, *, metrics: bool = True, access: bool = False) -> list[float]:
     answered = 0
 
     async def send(message: dict[str, Any]) -> None:
@@ -136,7 +152,7 @@ async def measure(rounds: int, requests: int, *, metrics: bool = True) -> list[f
         return
 
     found = []
-    async with signed_in_app(metrics=metrics) as (app, scope):
+    async with signed_in_app(metrics=metrics, access=access) as (app, scope):
         for _ in range(rounds + 1):
             before = time.process_time()
             for _ in range(requests):
@@ -158,6 +174,9 @@ def run(*, rounds: int = 15, requests: int = 4000) -> None:
             name: [each * 1e6 for each in runner.run(measure(rounds, requests, metrics=metrics))]
             for name, metrics in (("front door to answer", True), ("the same without metrics", False))
         }
+        with _written_nowhere():
+            told = runner.run(measure(rounds, requests, access=True))
+        costs["the same with an access line"] = [each * 1e6 for each in told]
     print_table(
         f"Our own Python for one proxied GET; {rounds} rounds of {requests} requests, no sockets",
         ["", "median us", "least us"],

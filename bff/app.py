@@ -21,6 +21,7 @@ from bff.assembly.issuer import build_relying_party
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
 from bff.assembly.metrics import MeasuredParts, Measuring
+from bff.assembly.observing import build_observers
 from bff.assembly.pages import build_files
 from bff.assembly.parts import NOTHING_ELSE, Parts
 from bff.assembly.reviewing import ReviewingParts, build_reviewing
@@ -35,6 +36,7 @@ from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy, HeaderLimits
+from bff.proxy.asgi import Asgi
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
@@ -48,12 +50,14 @@ from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
 from bff.session.purging import purge_for_ever
 from bff.session.renewal import Renewer
+from bff.session.renewal_apart import renew_apart
 from bff.session.revocation import Revocations
 from bff.session.role_turns import RoleTurns
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
 from bff.web.errors import Handlers, build_exception_handlers
 from bff.web.front_door import FrontDoor
+from bff.web.identity import identified, identified_router
 from bff.web.management import build_health_router
 
 __all__ = ["Bff", "Parts", "build_app"]
@@ -71,6 +75,7 @@ class Bff:
         log = parts.emit or emit_to_log
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
         self.metrics = metrics = Measuring(settings, parts.metrics_folder, __version__, clock, log)
+        self._observers = build_observers(settings, metrics, parts.emit)
         store = parts.store or open_patient_store(settings.session)
         self.store = store = metrics.store(store)
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
@@ -122,6 +127,7 @@ class Bff:
             background=self._background,
             clock=clock,
             emit=emit,
+            apart=renew_apart(parts.renewals, ring, clock) if parts.renewals is not None else None,
         )
         cookie = CookieWriter(settings.session.cookie_name, same_site=settings.session.same_site)
         dev_server = build_dev_server(settings)
@@ -194,10 +200,10 @@ class Bff:
 
     # ── as an application ───────────────────────────────────────────────────────────────────────────────
 
-    def management(self) -> Litestar:
-        """Return the Litestar application of the management listener."""
+    def management(self) -> Asgi:
+        """Return the application of the management listener."""
         operators = [build_health_router(self.health), *self.metrics.routers(public=False)]
-        return self._litestar([*operators, *self._administration.management()], [])
+        return identified(self._litestar([*operators, *self._administration.management()], []))  # type: ignore[arg-type]
 
     def front_door(self, beside: Sequence[Lifespan] = ()) -> FrontDoor:
         """Return the ASGI application of the public listener; `beside` are started after and stopped before us."""
@@ -217,13 +223,13 @@ class Bff:
             emit=self._emit,
             files=build_files(settings),
             dev_server=self._dev_server,
-            measure=self.metrics,
+            measure=self._observers,
         )
 
     def plug_into(self, config: AppConfig) -> AppConfig:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
-        config.route_handlers.extend([self._endpoints.router(), *self._administration.public()])
-        config.route_handlers.extend(build_mounts(self.routes, self.metrics.carried(self.api), self.sockets))
+        config.route_handlers.append(identified_router([self._endpoints.router(), *self._administration.public()]))
+        config.route_handlers.extend(build_mounts(self.routes, self._observers.carried(self.api), self.sockets))
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
         return config

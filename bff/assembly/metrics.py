@@ -129,6 +129,10 @@ class Measuring:
         """Return what serves everything else, measured."""
         return self._requests.served(serve) if self._requests is not None else serve
 
+    def opened(self, serve: Serve) -> Serve:
+        """Return what opens WebSockets as it is: its time is not how fast it was served."""
+        return serve
+
     def read_from(self, parts: MeasuredParts) -> None:
         """Read these whenever the numbers are asked for."""
         self._store = parts.store

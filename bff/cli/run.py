@@ -10,10 +10,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 from bff.cli.reloading import ReloadingServer
+from bff.cli.server_logs import SERVER_LOGS, build_server_level
 from bff.config import load_config
 from bff.config.metrics_folder import share_metrics
 from bff.config.settings import Settings
 from bff.config.workers_folder import expect_workers
+from bff.observe.logs import adopt_library_logs, configure_logs
 
 _WORKER = "bff.cli.worker:build"
 _HEADER_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
@@ -35,6 +37,8 @@ def run(settings: Settings, config_path: Path) -> None:
     if not settings.server.management_listen.startswith(("same", "unix:")):
         management_host, _, management_port = settings.server.management_listen.rpartition(":")
         _check_free(management_host.strip("[]"), int(management_port))
+    configure_logs(settings.log.level, settings.log.format.value)
+    adopt_library_logs(settings.log.level)
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
     server = ReloadingServer(
@@ -55,7 +59,8 @@ def run(settings: Settings, config_path: Path) -> None:
         respawn_failed_workers=True,
         respawn_interval=0.0,  # a new worker is waited for until it listens
         workers_kill_timeout=max(1, int(settings.server.shutdown_timeout)),
-        log_enabled=settings.log.level == "debug",
+        log_level=build_server_level(settings.log.level),
+        log_dictconfig=SERVER_LOGS,
     )
     server.settings, server.load = settings, load_config
     sys.stderr.write(f"bff serves {settings.public_url} on {listen} with {settings.server.workers} worker(s)\n")

@@ -11,12 +11,13 @@ from litestar import Litestar
 
 from bff.app import Bff, Parts
 from bff.cli.readiness import reporting
+from bff.cli.server_logs import SERVER_LOGS, build_server_level
 from bff.cli.stopping import Stop
 from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
 from bff.config.metrics_folder import metrics_folder
-from bff.observe.logs import configure_logs
+from bff.observe.logs import adopt_library_logs, configure_logs
 from bff.web.front_door import FrontDoor
 
 
@@ -24,6 +25,7 @@ def build() -> FrontDoor:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
     settings, warnings = load_with_findings()
     configure_logs(settings.log.level, settings.log.format.value)
+    adopt_library_logs(settings.log.level)
     key_files = KeyFiles(find_config_file(None))
     bff = Bff(settings, Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder()))
     listen = settings.server.management_listen
@@ -38,7 +40,8 @@ def build() -> FrontDoor:
             port=int(port),
             interface=Interfaces.ASGINL,
             websockets=False,
-            log_enabled=False,
+            log_level=build_server_level(settings.log.level),
+            log_dictconfig=SERVER_LOGS,
         )
         serving = asyncio.get_running_loop().create_task(server.serve(), name="management")
         try:

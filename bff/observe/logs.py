@@ -1,17 +1,18 @@
 """Structured logs by structlog: JSON for machines, colour for people, and no secret in either."""
 
 import logging
-import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
-_SECRET_NAMES = re.compile(r"token|secret|cookie|password|authorization|verifier|assertion|\bcode\b", re.IGNORECASE)
-# Whatever looks like a JWT or like one of our envelopes, should it ever end up in a value.
-_SECRET_VALUES = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?|[A-Za-z0-9_-]{64,}")
-_PLAIN_NAMES = frozenset({"event", "level", "timestamp", "code"})  # `code` is an error's stable name here
+from bff.events import TRACE
+from bff.observe.foreign_logs import ForeignLines
+from bff.observe.redaction import frames, redact
+
+__all__ = ["adopt_library_logs", "configure_logs", "emit_to_log", "redact"]
+
 _LOUD = {
     "login.failed": logging.WARNING,
     "access.denied": logging.WARNING,
@@ -23,6 +24,7 @@ _LOUD = {
     "background.failed": logging.WARNING,
     "background.crashed": logging.ERROR,
     "limits.reached": logging.WARNING,
+    "gateway.refused": logging.WARNING,
     "limits.storage_unavailable": logging.WARNING,
     "audit.lost": logging.ERROR,
     "audit.failing": logging.ERROR,
@@ -38,7 +40,7 @@ _LOUD = {
 
 def configure_logs(level: str, layout: str) -> None:
     """Set structlog up for this process; `layout` is "json", "console" or "auto" (console on a terminal)."""
-    console = layout == "console" or (layout == "auto" and sys.stderr.isatty())
+    console = is_for_people(layout)
     renderer: structlog.types.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if console
@@ -48,7 +50,9 @@ def configure_logs(level: str, layout: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _name_request,
             redact,
+            *((_harmless_event,) if console else ()),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -57,36 +61,44 @@ def configure_logs(level: str, layout: str) -> None:
     )
 
 
+def adopt_library_logs(level: str) -> None:
+    """Have what libraries log come out the same way: warnings and worse, or everything where `level` is "debug".
+
+    For a process that is ours: it takes every handler of the standard library's logging away.
+    """
+    ForeignLines(_write_foreign).take_over(level)
+
+
 def emit_to_log(name: str, fields: Mapping[str, object]) -> None:
     """Write an event as a log line."""
+    told = dict(fields)
+    if name.endswith(".crashed") and (error := sys.exception()) is not None:
+        told["at"] = frames(error.__traceback__)
     # Bound first: no field, whatever its name, may clash with an argument of the call and break a request.
-    structlog.get_logger().bind(**fields).log(_LOUD.get(name, logging.INFO), name)
+    structlog.get_logger().bind(**told).log(_LOUD.get(name, logging.INFO), name)
 
 
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Blank every field that is named like a secret or looks like one."""
-    for name, value in event.items():
-        if name not in _PLAIN_NAMES:
-            event[name] = _named(name, value)
+def _write_foreign(level: int, fields: Mapping[str, object]) -> None:
+    structlog.get_logger().bind(**fields).log(level, "library")
+
+
+def _name_request(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Tell which request it is about, where somebody's request it is."""
+    if "request_id" not in event and (trace := TRACE.get()) is not None:
+        event["request_id"] = trace.request_id
     return event
 
 
-def _named(name: object, value: object) -> object:
-    if _SECRET_NAMES.search(str(name)) and not (value is None or isinstance(value, bool | int | float)):
-        return "***"
-    return _cleaned(value)
+def _harmless_event(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Leave nothing in it that a terminal would obey: some of it was chosen by strangers."""
+    return {name: harmless(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
-def _cleaned(value: object) -> object:
-    """Return the value without what looks like a secret, however deep it lies."""
-    match value:
-        case None | bool() | int() | float():
-            return value
-        case str():
-            return _SECRET_VALUES.sub("***", value)
-        case Mapping():
-            return {str(_cleaned(name)): _named(name, inner) for name, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_cleaned(inner) for inner in value]
-        case _:
-            return _SECRET_VALUES.sub("***", repr(value))
+def harmless(text: str) -> str:
+    """Return a text of somebody else's with escapes in the place of what a terminal would obey."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def is_for_people(layout: str) -> bool:
+    """Whether lines are for people: they are on a terminal, or were asked for."""
+    return layout == "console" or (layout == "auto" and sys.stderr.isatty())

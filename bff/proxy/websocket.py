@@ -177,7 +177,7 @@ class SocketProxy:
         self, call: Call, rules: SocketRules, receive: Receive, send: Send, upstream: UpstreamSocket
     ) -> None:
         try:
-            await accept(send, upstream.subprotocol)
+            await accept(send, upstream.subprotocol, call.request_id)
         except BrowserGone:
             await upstream.close(GOING_AWAY)
             raise

@@ -132,14 +132,15 @@ class Relay:
             await self._upstream.close(close)
 
 
-async def accept(send: Send, subprotocol: str | None) -> None:
+async def accept(send: Send, subprotocol: str | None, request_id: str) -> None:
     """Open the browser's half.
 
     Raises:
         BrowserGone: it did not wait for that.
     """
     try:
-        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        headers = [(b"x-request-id", request_id.encode("ascii"))]
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers})
     except (OSError, RuntimeError) as error:
         raise BrowserGone from error
 

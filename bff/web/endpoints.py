@@ -24,7 +24,6 @@ from bff.errors import (
 from bff.events import TRACE, Trace
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.origins import check_same_origin
-from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
 from bff.proxy.limits import RateLimit
@@ -37,6 +36,7 @@ from bff.session.renewal import Renewer
 from bff.session.sessions import Gone, Sessions
 from bff.web.answers import build_answer, build_redirect
 from bff.web.events import EventStream
+from bff.web.identity import current_request_id
 from bff.web.navigation import check_navigation
 from bff.web.options import build_options_handler
 
@@ -158,10 +158,7 @@ class Endpoints:
             list(request.scope["headers"]), max_headers=self.max_headers, max_size=self.max_header_size
         )
         address = self.front.check_peer(request.scope["client"], head)
-        trace = TRACE.get()
-        # One with an address is another request's, whose connection this one came on.
-        request_id = trace.request_id if trace is not None and not trace.address else new_request_id()
-        TRACE.set(Trace(request_id, address))
+        TRACE.set(Trace(current_request_id(), address))
         return head, address
 
     def check_script(self, head: RequestHead, method: str, *, mode: str = "header") -> None:

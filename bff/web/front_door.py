@@ -1,6 +1,5 @@
 """The ASGI front door: API calls to the proxy, our endpoints to Litestar, everything else to the app's files."""
 
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from bff.errors import BadRequestTarget, BffError, RouteNotFound
@@ -8,16 +7,15 @@ from bff.events import TRACE, Emit, Trace
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.api import ApiProxy, HeaderLimits
-from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.asgi import Asgi, Receive, Scope, Send
 from bff.proxy.call import Carry
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.head import read_head
 from bff.proxy.routes import Route, RouteTable
 from bff.proxy.websocket import SocketProxy, refuse_socket
+from bff.web.identity import naming
 from bff.web.spa import SpaFiles
-
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Measure(Protocol):
@@ -29,6 +27,10 @@ class Measure(Protocol):
 
     def served(self, serve: Asgi) -> Asgi:
         """Return the same for everything else, measured."""
+        ...
+
+    def opened(self, serve: Asgi) -> Asgi:
+        """Return the same for WebSockets, measured."""
         ...
 
 
@@ -62,6 +64,7 @@ class FrontDoor:
         self._dev_server = dev_server
         self._carry: Carry = api if measure is None else measure.carried(api)
         self._other: Asgi = self._serve if measure is None else measure.served(self._serve)
+        self._socket: Asgi = self._open_socket if measure is None else measure.opened(self._open_socket)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or the life cycle."""
@@ -74,7 +77,7 @@ class FrontDoor:
         elif scope["type"] == "lifespan":
             await self._control(scope, receive, send)
         else:
-            await self._open_socket(scope, receive, send)
+            await self._socket(scope, receive, send)
 
     async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: bytes = scope["raw_path"]
@@ -92,6 +95,7 @@ class FrontDoor:
         path: bytes = scope["raw_path"]
         request_id = new_request_id()
         TRACE.set(Trace(request_id))
+        send = naming(send, request_id)
         started = False
 
         async def watched(message: object) -> None:
@@ -108,7 +112,7 @@ class FrontDoor:
                 await self._control(scope, receive, send)
                 return
             head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
-            self._front.check_peer(scope["client"], head)
+            TRACE.set(Trace(request_id, self._front.check_peer(scope["client"], head)))
             if self._files is not None:
                 await self._files(scope, watched, request_id)
             elif self._dev_server is not None:

@@ -20,10 +20,10 @@ from litestar.types import HTTPScope
 from bff.errors import AccessDenied, TooManyRequests
 from bff.events import TRACE, Emit, Trace
 from bff.proxy.api import PrincipalNow
-from bff.proxy.forwarded import new_request_id
 from bff.web.admin.errors import OperatorRequired
 from bff.web.admin.operators import STATE_KEY, Actor
 from bff.web.endpoints import Endpoints
+from bff.web.identity import current_request_id
 
 Connection = ASGIConnection[Any, Any, Any, State]
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -69,7 +69,7 @@ class TokenGuard:
             TooManyRequests: too many wrong ones came from this address.
             AccessDenied: the address is in none of `admin.networks`.
         """
-        request_id = connection.state[REQUEST_ID_KEY] = new_request_id()
+        request_id = connection.state[REQUEST_ID_KEY] = current_request_id()
         address = self.address_of(connection)
         TRACE.set(Trace(request_id, address))
         _check_network(address, self.networks, self.emit, request_id)
@@ -106,7 +106,7 @@ class SessionGuard:
             AccessDenied: the session has none of the roles, or the address is in none of `admin.networks`.
             SessionStoreUnavailable, IssuerUnavailable: who it is cannot be found out now.
         """
-        request_id = connection.state[REQUEST_ID_KEY] = new_request_id()
+        request_id = connection.state[REQUEST_ID_KEY] = current_request_id()
         endpoints = self.endpoints
         head, address = endpoints.read_with_address(connection)
         TRACE.set(Trace(request_id, address))

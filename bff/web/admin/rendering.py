@@ -9,10 +9,10 @@ from litestar.exceptions import ClientException, HTTPException, ValidationExcept
 from bff.errors import BffError, BodyTooLarge, CookieUnreadable
 from bff.events import Emit
 from bff.http.problems import build_problem_response
-from bff.proxy.forwarded import new_request_id
 from bff.web.admin.errors import InvalidRequest, OperatorRequired
 from bff.web.admin.guards import REQUEST_ID_KEY
 from bff.web.errors import Handlers, translate
+from bff.web.identity import current_request_id
 
 AnyRequest = Request[Any, Any, State]
 _BODY_PARAMETER = "data"  # what handlers call their body
@@ -23,7 +23,7 @@ def build_admin_exception_handlers(cookie_deletion: str, emit: Emit) -> Handlers
     """Return the handlers of every exception below the admin API."""
 
     def render(request: AnyRequest, error: Exception) -> Response[bytes]:
-        request_id = request.state.get(REQUEST_ID_KEY) or new_request_id()
+        request_id = request.state.get(REQUEST_ID_KEY) or current_request_id()
         problem = error if isinstance(error, BffError) else _translated(error)
         if type(problem) is BffError:
             emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
