@@ -17,7 +17,7 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-ann
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo console docs reference test lint format bench lock clean
+.PHONY: help demo console docs reference test lint format bench sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ reference: ## the tables of docs/configuration.md, from the settings
 bench: ## the benchmarks, with tables as the result
 	@$(SET_UP) python issuer nginx caddy wrk
 	@exec $(PY) -m benchmarks $(BENCH_ARGS)
+
+sbom: ## the bill of materials of a release, in build/bff.cdx.json
+	@$(SET_UP) python
+	$(PY) .ci/sbom.py build/bff.cdx.json
 
 lock: ## writes the lock files from pyproject.toml; LOCK_ARGS=--upgrade takes the newest versions
 	@$(SET_UP) python
