@@ -16,6 +16,7 @@ from bff.access.roles import RoleReader
 from bff.assembly.administration import Administration, AdministrationParts
 from bff.assembly.audit import AuditDuties, build_audit_log
 from bff.assembly.endpoints import EndpointParts, build_endpoints
+from bff.assembly.gateway import build_gateway
 from bff.assembly.health import build_health
 from bff.assembly.issuer import build_relying_party
 from bff.assembly.keys import KeyWatch
@@ -161,6 +162,8 @@ class Bff:
         metrics.read_from(
             MeasuredParts(store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys, routes)
         )
+        calls, carried = self.statistics.calls, self._observers.carried
+        self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, calls, emit, carried)
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,
@@ -222,12 +225,15 @@ class Bff:
             files=build_files(settings),
             dev_server=self._dev_server,
             measure=self._observers,
+            gateway=self._gateway,
         )
 
     def plug_into(self, config: AppConfig) -> AppConfig:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
         config.route_handlers.append(identified_router([self._endpoints.router(), *self._administration.public()]))
-        config.route_handlers.extend(build_mounts(self.routes, self._observers.carried(self.api), self.sockets))
+        config.route_handlers.extend(
+            build_mounts(self.routes, self._observers.carried(self.api), self.sockets, self._gateway)
+        )
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
         return config

@@ -102,6 +102,15 @@ class RouteNotFound(BffError):
     default_detail = "Nothing is configured for this path."
 
 
+class NotTheGateway(BffError):
+    """Somebody else than the gateway asked for what only the gateway is told."""
+
+    code = "not_the_gateway"
+    status = 403
+    title = "Only the gateway may ask this"
+    default_detail = "This endpoint answers the gateway in front of this server, which shows its secret."
+
+
 class MethodNotAllowed(BffError):
     """The path exists, the method does not. `allow` names those that do (RFC 9110 §15.5.6)."""
 

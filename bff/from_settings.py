@@ -74,7 +74,7 @@ def build_route(api: ApiSettings, settings: Settings) -> Route:
     addresses = build_addresses(api.addresses)
     return Route(
         path=api.path,
-        upstream=addresses[0].url,
+        upstream=addresses[0].url if addresses else "",
         needs_session=api.token is TokenKind.USER,
         sends_token=api.token is not TokenKind.NONE,
         csrf=api.csrf.value,

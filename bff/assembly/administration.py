@@ -220,7 +220,7 @@ def _route_info(index: int, api: ApiSettings) -> RouteInfo:
     return RouteInfo(
         key=f"api.{index}",
         path=api.path,
-        upstream=str(api.upstream),
+        upstream=", ".join(api.addresses) or "(gateway)",
         token=api.token.value,
         csrf=api.csrf.value,
         websocket=api.websocket,

@@ -11,6 +11,7 @@ from bff.config.access_rules import broken_access_rules
 from bff.config.admin_rules import broken_admin_rules
 from bff.config.assignments import check_assignments
 from bff.config.findings import ConfigError, Finding, Severity, has_errors
+from bff.config.gateway_rules import broken_gateway_rules
 from bff.config.reading import Reading
 from bff.config.request_rules import broken_request_rules
 from bff.config.rules import Problem, broken_rules
@@ -69,7 +70,7 @@ def load_with_findings(
         *broken_request_rules(settings),
         *broken_upstream_rules(settings),
     ]
-    broken_ones += broken_admin_rules(settings)
+    broken_ones += [*broken_admin_rules(settings), *broken_gateway_rules(settings)]
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
     if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):

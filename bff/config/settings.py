@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated
 
+from bff.config.gateway_settings import GatewaySettings
 from bff.config.route_settings import (
     AllowSettings,
     CorsSettings,
@@ -286,6 +287,7 @@ class Settings:
     tokens: TokensSettings = field(default_factory=TokensSettings)
     roles: RolesSettings = field(default_factory=RolesSettings)
     api: tuple[ApiSettings, ...] = ()
+    gateway: GatewaySettings | None = None  # None: bff carries every call itself
     limits: LimitsSettings = field(default_factory=LimitsSettings)
     spa: SpaSettings | None = None
     audit: AuditSettings = field(default_factory=AuditSettings)

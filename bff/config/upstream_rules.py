@@ -15,15 +15,17 @@ def broken_upstream_rules(settings: Settings) -> Iterator[Problem]:
     """Every rule about upstreams that these settings break."""
     for index, route in enumerate(settings.api):
         at: Path = ("api", index)
-        yield from _which(at, route)
+        yield from _which(at, route, is_carried=settings.gateway is None)
         yield from _loops(at, route, settings.public_url)
         yield from _alike(at, route)
         yield from _tls(at, route)
 
 
-def _which(at: Path, route: ApiSettings) -> Iterator[Problem]:
+def _which(at: Path, route: ApiSettings, *, is_carried: bool) -> Iterator[Problem]:
     keys: tuple[Path, ...] = ((*at, "upstream"), (*at, "upstreams"))
     if not route.addresses:
+        if not is_carried:  # the gateway knows where it leads
+            return
         yield Problem(
             keys, BadValue("is missing", 'one address, or several: upstreams = ["http://a:9001", "http://b:9001"]')
         )

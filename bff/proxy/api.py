@@ -27,6 +27,7 @@ from bff.http.targets import check_query, check_single_slashes, check_target
 from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.body import check_size, read_away
 from bff.proxy.call import Call
+from bff.proxy.challenge import wanted_login
 from bff.proxy.cors import is_preflight
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import new_request_id
@@ -136,10 +137,20 @@ class ApiProxy:
             await self._refuse(send, BffError(), request_id)
 
     async def admit(
-        self, scope: Scope, method: str, route: Route, rest: str, request_id: str, check_origin: OriginCheck
+        self,
+        scope: Scope,
+        method: str,
+        route: Route,
+        rest: str,
+        request_id: str,
+        check_origin: OriginCheck,
+        read: tuple[RequestHead, str] | None = None,
     ) -> Call:
-        """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers."""
-        head, address = self._read(scope)
+        """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers.
+
+        `read` are the headers and the browser's address where somebody else has read them, and checked the target.
+        """
+        head, address = read or self._read(scope)
         if not route.double_slashes:
             check_single_slashes(scope["raw_path"])
         TRACE.set(Trace(request_id, address))
@@ -253,7 +264,7 @@ class ApiProxy:
         )
         if isinstance(decision, StepUp):
             error = StepUpRequired()
-            error.members.update(_wanted(decision))
+            error.members.update(wanted_login(decision))
             raise error
         if principal is None and route.sends_token:
             raise SessionRequired
@@ -286,15 +297,3 @@ class ApiProxy:
 
 def _scope(live: LiveSession | None) -> str:
     return live.session.tokens.scope if live is not None else ""
-
-
-def _wanted(decision: StepUp) -> dict[str, str | int]:
-    """What the page hands to the login endpoint, under the names that it has there."""
-    wanted: dict[str, str | int] = {}
-    if decision.acr_values:
-        wanted["acr_values"] = " ".join(decision.acr_values)
-    if decision.max_age is not None:
-        wanted["max_age"] = int(decision.max_age)
-    if decision.amr_values:
-        wanted["amr_values"] = " ".join(decision.amr_values)
-    return wanted

@@ -1,8 +1,10 @@
-"""What a 401 of an upstream asks for, by its WWW-Authenticate (RFC 9110 §11.6.1, RFC 6750 §3, RFC 9470 §3)."""
+"""What login is asked for: by a 401 of an upstream (RFC 9110 §11.6.1, RFC 6750 §3, RFC 9470 §3), or by a rule."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from bff.access.policy import StepUp
 
 _SCHEMES = frozenset({"bearer", "dpop"})
 # A scheme, or one parameter: its value is a token or a quoted string, in which a backslash quotes what follows.
@@ -73,3 +75,15 @@ def _build(parameters: dict[str, str]) -> Challenge:
         acr_values=tuple(acr_values.split(" ")) if _ACR_VALUES.fullmatch(acr_values) else (),
         max_age=int(max_age) if _SECONDS.fullmatch(max_age) else None,
     )
+
+
+def wanted_login(decision: StepUp) -> dict[str, str | int]:
+    """Return what the page hands to the login endpoint, under the names that it has there."""
+    wanted: dict[str, str | int] = {}
+    if decision.acr_values:
+        wanted["acr_values"] = " ".join(decision.acr_values)
+    if decision.max_age is not None:
+        wanted["max_age"] = int(decision.max_age)
+    if decision.amr_values:
+        wanted["amr_values"] = " ".join(decision.amr_values)
+    return wanted

@@ -37,6 +37,10 @@ class Forwarding:
         """Return the browser's address: the last one in the chain that no trusted proxy holds."""
         if not forwarded_for or not self.trusts(peer):
             return peer or _UNKNOWN
+        return self.address_behind(peer, forwarded_for)
+
+    def address_behind(self, peer: str, forwarded_for: Sequence[bytes]) -> str:
+        """Return the browser's address, told of by a peer that is believed."""
         chain = [item.strip() for line in forwarded_for for item in line.decode("latin-1").split(",")]
         address = peer
         for item in reversed(chain[-50:]):

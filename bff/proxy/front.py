@@ -32,6 +32,15 @@ class Front:
         host = head.host
         if head.forwarded_host is not None and self._forwarding.trusts(peer):
             host = head.forwarded_host
+        self.check_host(host)
+        return self._forwarding.client_address(peer, head.forwarded_for)
+
+    def address_behind(self, client: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
+        """Return the browser's address, told of by a peer that has shown that it may be believed."""
+        peer = client[0] if client else ""
+        return self._forwarding.address_behind(peer, [forwarded_for] if forwarded_for is not None else [])
+
+    def check_host(self, host: bytes | None) -> None:
+        """Raise `MisdirectedRequest` unless this is our public name."""
         if host not in self._hosts and (host is None or host.lower() not in self._hosts):
             raise MisdirectedRequest
-        return self._forwarding.client_address(peer, head.forwarded_for)

@@ -86,12 +86,15 @@ def read_head(headers: RawHeaders, *, max_headers: int, max_size: int) -> Reques
     return head
 
 
+def is_ours(name: bytes) -> bool:
+    """Tell whether a header, in small letters, is one that no browser may send to an upstream."""
+    return name in _DROPPED or name.startswith(_DROPPED_PREFIXES)
+
+
 def _decide_fate(name: bytes) -> str | None:
     # An underscore is read as a hyphen by many servers: no twin of a header that we set may pass.
     # ASGI promises lower case; nothing rests on that promise.
-    plain = name.lower()
-    dropped = plain in _DROPPED or plain.startswith(_DROPPED_PREFIXES) or b"_" in name
-    fate = None if dropped else name.decode("latin-1")
+    fate = None if is_ours(name.lower()) or b"_" in name else name.decode("latin-1")
     if len(_fate) < _KNOWN_MAX:  # names come from the browser: remember only so many
         _fate[name] = fate
     return fate

@@ -37,6 +37,11 @@ class RequestHeaderRules:
         """Whether any header depends on who calls."""
         return bool(self._told)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The headers that are set or removed, in small letters."""
+        return self._gone
+
     def apply(self, headers: Sequence[tuple[str, str]], principal: Principal | None) -> list[tuple[str, str]]:
         """Return the headers that go up.
 

@@ -24,7 +24,7 @@ class Route:
     """One `[[api]]`, ready for use. Times are seconds, sizes bytes."""
 
     path: str  # "/api/orders"
-    upstream: str  # "http://orders.internal:9001/v1/orders", without a trailing slash
+    upstream: str  # "http://orders.internal:9001/v1/orders", without a trailing slash; "" where a gateway carries
     needs_session: bool  # 401 without one
     sends_token: bool  # the user's access token goes upstream when there is a session
     csrf: str  # "header", "origin" or "off"
@@ -45,8 +45,8 @@ class Route:
 
     @property
     def addresses(self) -> tuple[Address, ...]:
-        """Every address that serves it."""
-        return self.upstreams or (Address(self.upstream),)
+        """Every address that serves it; none where a gateway carries its calls."""
+        return self.upstreams or ((Address(self.upstream),) if self.upstream else ())
 
 
 class RouteTable:
@@ -64,6 +64,11 @@ class RouteTable:
     def paths(self) -> list[str]:
         """The routes' paths."""
         return [route.path for route in self._routes.values()]
+
+    @property
+    def each(self) -> list[Route]:
+        """The routes."""
+        return list(self._routes.values())
 
     def match(self, raw_path: bytes) -> tuple[Route, str] | None:
         """Return the route and the rest of the path (empty, or with its leading slash), byte for byte.

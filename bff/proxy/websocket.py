@@ -138,7 +138,7 @@ class SocketProxy:
         request_id = new_request_id()
         await receive()  # websocket.connect
         try:
-            if route.sockets is None:
+            if route.sockets is None or not route.addresses:
                 raise RouteNotFound("This path carries no WebSockets.")
             call = await self._admit(scope, "GET", route, rest, request_id, check_socket_origin)
             if call.head.has_body:

@@ -11,6 +11,7 @@ from bff.proxy.asgi import Asgi, Receive, Scope, Send
 from bff.proxy.call import Carry
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
+from bff.proxy.gateway import Gateway
 from bff.proxy.head import read_head
 from bff.proxy.routes import Route, RouteTable
 from bff.proxy.websocket import SocketProxy, refuse_socket
@@ -51,6 +52,7 @@ class FrontDoor:
         files: SpaFiles | None = None,
         dev_server: Route | None = None,
         measure: Measure | None = None,
+        gateway: Gateway | None = None,
     ) -> None:
         self._control = control
         self._control_prefixes = tuple(prefix.encode("ascii") for prefix in control_prefixes)
@@ -62,6 +64,7 @@ class FrontDoor:
         self._emit = emit
         self._files = files
         self._dev_server = dev_server
+        self._gateway = gateway
         self._carry: Carry = api if measure is None else measure.carried(api)
         self._other: Asgi = self._serve if measure is None else measure.served(self._serve)
         self._socket: Asgi = self._open_socket if measure is None else measure.opened(self._open_socket)
@@ -72,6 +75,8 @@ class FrontDoor:
             found = self._routes.match(scope["raw_path"])
             if found is not None:
                 await self._carry(scope, receive, send, *found)
+            elif self._gateway is not None and self._gateway.is_asked(scope["raw_path"]):
+                await self._gateway(scope, receive, send)
             else:
                 await self._other(scope, receive, send)
         elif scope["type"] == "lifespan":

@@ -33,6 +33,7 @@ HEADINGS = {
     "`request_headers` in `[[api]]`": ("request_headers", shapes.RequestHeaderSettings),
     "`response_headers` in `[[api]]`": ("response_headers", shapes.ResponseHeaderSettings),
     "`cors` in `[[api]]`": ("cors", shapes.CorsSettings),
+    "`[gateway]`": ("gateway", shapes.GatewaySettings),
     "`[limits]`": ("limits", shapes.LimitsSettings),
     "`[spa]`": ("spa", shapes.SpaSettings),
     "`[audit]`": ("audit", shapes.AuditSettings),
@@ -115,6 +116,7 @@ def test_every_example_loads(disk, example):
     disk.write("client-key.pem", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
     disk.write("bff.keys", new_key())
     disk.write("admin.token", new_key())
+    disk.write("gateway.secret", new_key())
     header = example.split("\n", 1)[0]
     if example != smallest:
         without = re.sub(rf"{re.escape(header)}\n.*?(\n\n|\Z)", "", smallest, flags=re.DOTALL)

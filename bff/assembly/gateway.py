@@ -1,0 +1,52 @@
+"""What answers a gateway's sub-requests, where one is configured."""
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from bff.config.settings import Settings
+from bff.events import Emit
+from bff.proxy.api import ApiProxy
+from bff.proxy.call import Carry
+from bff.proxy.front import Front
+from bff.proxy.gateway import Gateway, GatewayRules
+from bff.proxy.gateway_request import DIALECTS
+from bff.proxy.routes import RouteTable
+
+GATEWAY_PATH = "/authorize"  # below the prefix of our endpoints
+
+
+def build_gateway(
+    settings: Settings,
+    api: ApiProxy,
+    routes: RouteTable,
+    front: Front,
+    cookie_deletion: bytes,
+    calls: defaultdict[str, int],
+    emit: Emit,
+    measured: Callable[[Carry], Carry],
+) -> Gateway | None:
+    """Return it; None where bff carries every call itself."""
+    gateway = settings.gateway
+    if gateway is None:
+        return None
+    base = settings.server.prefix
+    rules = GatewayRules(
+        dialect=DIALECTS[gateway.kind],
+        path=(base + GATEWAY_PATH).encode("ascii"),
+        secrets=tuple(secret.reveal().encode("ascii") for secret in gateway.secrets),
+        networks=gateway.networks,
+        login_url=f"{settings.public_url}{base}/login" if gateway.login_redirect else None,
+        max_headers=settings.server.max_headers,
+        max_header_size=settings.server.max_header_size,
+    )
+    return Gateway(
+        rules,
+        routes=routes,
+        admit=api.admit,
+        front=front,
+        cookie_deletion=cookie_deletion,
+        calls=calls,
+        refused=api.refused,
+        emit=emit,
+        measured=measured,
+    )

@@ -1,0 +1,286 @@
+"""Sub-requests of a gateway that moves the bytes itself: decided on like calls, answered with what it passes on.
+
+The answer holds the user's token, so it is given to nobody but the gateway. The gateway's address proves nothing,
+for it passes browsers' requests to us as well; so each sub-request carries a secret that no browser knows.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hmac import compare_digest
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Protocol
+from urllib.parse import quote
+
+from bff.errors import (
+    BadRequest,
+    BadRequestTarget,
+    BffError,
+    CookieUnreadable,
+    NotTheGateway,
+    RouteNotFound,
+    SessionExpired,
+    SessionRequired,
+)
+from bff.events import Emit
+from bff.http.cookies import keep_cookies
+from bff.http.origins import check_same_origin, check_socket_origin
+from bff.http.problems import NO_STORE, Headers, build_problem_response
+from bff.http.targets import check_query, check_target
+from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.call import Call, Carry
+from bff.proxy.forwarded import new_request_id, trace_header
+from bff.proxy.front import Front
+from bff.proxy.gateway_request import SECRET, Asked, Dialect, by_name, read_asked
+from bff.proxy.head import RequestHead, is_ours
+from bff.proxy.routes import Route, RouteTable
+
+_KNOWN_MAX = 4096  # names and addresses that are remembered
+_TOLD_EVERY = 10.0  # seconds; whoever is turned away once comes again
+# What an API could take for a word of ours, where the gateway removes headers that we name.
+_REMOVED = (
+    "authorization", "cookie", "dpop", "x-csrf", "x-user", "x-remote-user", "remote-user", "x-auth-user",
+    "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
+)  # fmt: skip
+
+
+class Admission(Protocol):
+    """Takes the steps that decide: see `ApiProxy.admit`."""
+
+    def __call__(
+        self,
+        scope: Scope,
+        method: str,
+        route: Route,
+        rest: str,
+        request_id: str,
+        check_origin: Callable[..., None],
+        read: tuple[RequestHead, str] | None = None,
+    ) -> Awaitable[Call]:
+        """Return the call that may pass, or raise a `BffError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRules:
+    """Who asks, and how."""
+
+    dialect: Dialect
+    path: bytes  # our own: "/bff/authorize"
+    secrets: tuple[bytes, ...]
+    networks: tuple[IPv4Network | IPv6Network, ...]  # empty: any
+    login_url: str | None  # where navigations are sent that need a session; None: nowhere
+    max_headers: int
+    max_header_size: int  # bytes
+
+
+class Gateway:
+    """Answers sub-requests. One for all routes of a worker."""
+
+    def __init__(
+        self,
+        rules: GatewayRules,
+        *,
+        routes: RouteTable,
+        admit: Admission,
+        front: Front,
+        cookie_deletion: bytes,
+        calls: defaultdict[str, int],
+        refused: defaultdict[str, int],
+        emit: Emit,
+        measured: Callable[[Carry], Carry] = lambda carry: carry,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`calls` and `refused` are where calls are counted by route, and refusals by code."""
+        self._rules = rules
+        self.path = rules.path.decode("ascii")
+        self._dialect = rules.dialect
+        self._routes = routes
+        self._admit = admit
+        self._front = front
+        self._cookie_deletion = cookie_deletion
+        self._calls = calls
+        self._refused = refused
+        self._emit = emit
+        self._carry = measured(self._answer)
+        self._monotonic = monotonic
+        self._told_at = -_TOLD_EVERY
+        self._peers: dict[str, bool] = {}
+        self._addresses: dict[bytes, str] = {}
+        self._harmless: set[bytes] = set()
+        self._set_by_routes = frozenset(
+            name.encode("ascii")
+            for route in routes.each
+            if route.request_rules
+            for name in route.request_rules.names
+        )
+        self._removable = {
+            route.path: sorted({*_REMOVED, *(route.request_rules.names if route.request_rules else ())})
+            for route in routes.each
+        }
+
+    def is_asked(self, path: bytes) -> bool:
+        """Tell whether a path is ours: it alone, or, where the original target follows it, below it."""
+        own = self._rules.path
+        return path == own or (self._dialect.target is None and path.startswith(own + b"/"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request to our own path, whoever sent it."""
+        rules = self._rules
+        try:
+            self._check_asker(scope)
+            named = by_name(scope["headers"], max_headers=rules.max_headers, max_size=rules.max_header_size)
+            asked = read_asked(
+                rules.dialect, named, scope["method"], scope["raw_path"], scope["query_string"], rules.path
+            )
+            if not self._harmless.issuperset(named):
+                self._check_names(named)
+            self._front.check_host(asked.host)
+            check_target(asked.path)
+            check_query(asked.query)
+            found = self._routes.match(asked.path)
+            if found is None:
+                if self._routes.is_disguised(asked.path):
+                    raise BadRequestTarget("Write the path as the route that it belongs to is written.")
+                raise RouteNotFound
+        except BffError as error:
+            await self._refuse(send, error, new_request_id())
+            return
+        decided = {**scope, "method": asked.method, "raw_path": asked.path, "query_string": asked.query}
+        decided["bff.asked"] = asked
+        await self._carry(decided, receive, send, *found)
+
+    async def _answer(self, scope: Scope, _receive: Receive, send: Send, route: Route, rest: str) -> None:
+        asked: Asked = scope["bff.asked"]
+        request_id = new_request_id()
+        self._calls[route.path] += 1
+        try:
+            check_origin: Callable[..., None] = check_same_origin
+            if asked.is_socket:
+                if route.sockets is None:
+                    raise RouteNotFound("This path carries no WebSockets.")
+                check_origin = check_socket_origin
+            read = asked.head, self._address(scope["client"], asked.forwarded_for)
+            call = await self._admit(scope, asked.method, route, rest, request_id, check_origin, read)
+            headers = self._granted(call)
+        except BffError as error:
+            await self._refuse(send, error, request_id, asked)
+        except Exception as error:  # noqa: BLE001 -- a mistake of ours: told, and nothing passes by it
+            self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
+            await self._refuse(send, BffError(), request_id, asked)
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_asker(self, scope: Scope) -> None:
+        """Raise `NotTheGateway` unless the gateway itself asks."""
+        given = b""
+        for name, value in scope["headers"]:
+            if name == SECRET:
+                given = value if not given else b"\0"  # two of them are none
+        if not any(compare_digest(given, secret) for secret in self._rules.secrets):
+            self._turn_away(scope, "secret")
+        if self._rules.networks and not self._is_known(scope):
+            self._turn_away(scope, "network")
+
+    def _is_known(self, scope: Scope) -> bool:
+        client = scope["client"]
+        peer: str = client[0] if client else ""
+        known = self._peers.get(peer)
+        if known is None:
+            # A unix socket has no address: whoever can reach it was let in by the file's mode.
+            address = ip_address(peer) if peer else None
+            plain = getattr(address, "ipv4_mapped", None) or address
+            known = plain is None or any(plain in network for network in self._rules.networks)
+            if len(self._peers) < _KNOWN_MAX:
+                self._peers[peer] = known
+        return known
+
+    def _turn_away(self, scope: Scope, reason: str) -> None:
+        now = self._monotonic()
+        if now >= self._told_at + _TOLD_EVERY:
+            self._told_at = now
+            client = scope["client"]
+            self._emit("gateway.refused", {"reason": reason, "peer": client[0] if client else ""})
+        raise NotTheGateway
+
+    # ── what it says ────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_names(self, named: dict[bytes, bytes]) -> None:
+        """Refuse what the gateway passes on, and an API could read as a header of ours (underscores as hyphens)."""
+        for name in named.keys() - self._harmless:
+            if b"_" in name:
+                plain = name.lower().replace(b"_", b"-")
+                if is_ours(plain) or plain in self._set_by_routes:
+                    raise BadRequest("A header is named like one that only this server may set.")
+            if len(self._harmless) < _KNOWN_MAX:
+                self._harmless.add(name)
+
+    def _address(self, client: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
+        known = self._addresses.get(forwarded_for) if forwarded_for is not None else None
+        if known is None:
+            known = self._front.address_behind(client, forwarded_for)
+            if forwarded_for is None:
+                return known
+            if len(self._addresses) >= _KNOWN_MAX:
+                self._addresses.clear()
+            self._addresses[forwarded_for] = known
+        return known
+
+    # ── what is answered ────────────────────────────────────────────────────────────────────────────────
+
+    def _granted(self, call: Call) -> Headers:
+        head, route = call.head, call.route
+        trace, context = trace_header(head.traceparent, call.request_id)
+        headers: Headers = [
+            NO_STORE,
+            (b"content-length", b"0"),
+            (b"x-request-id", call.request_id.encode("ascii")),
+            (trace.encode("ascii"), context.encode("ascii")),
+        ]
+        if call.authorization is not None:
+            headers.append((b"authorization", call.authorization.encode("latin-1")))
+        if head.forward:  # what the route sets; nothing of the browser's is in it
+            headers += [(name.encode("ascii"), value.encode("latin-1")) for name, value in head.forward]
+        if route.forward_cookies and head.cookies:
+            kept = keep_cookies(head.cookies, route.forward_cookies)
+            if kept:
+                headers.append((b"cookie", kept))
+        if self._dialect.removes_on_demand:
+            said = {name for name, _ in headers}
+            gone = ",".join(name for name in self._removable[route.path] if name.encode("ascii") not in said)
+            headers.append((b"x-envoy-auth-headers-to-remove", gone.encode("ascii")))
+        return headers
+
+    async def _refuse(self, send: Send, error: BffError, request_id: str, asked: Asked | None = None) -> None:
+        self._refused[error.code] += 1
+        status, headers, body = build_problem_response(error, request_id)
+        if isinstance(error, CookieUnreadable):
+            headers.append((b"set-cookie", self._cookie_deletion))
+        login = self._login(error, asked)
+        if login is not None:
+            status = 302
+            headers.append((b"location", login))
+        if not self._dialect.passes_refusals and not isinstance(error, NotTheGateway):
+            headers += [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", _in_one_header(body))]
+            status = 401 if status in {302, 401} else 403
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _login(self, error: BffError, asked: Asked | None) -> bytes | None:
+        url = self._rules.login_url
+        if url is None or asked is None or not isinstance(error, SessionRequired | SessionExpired):
+            return None
+        if not asked.is_navigation:
+            return None
+        target = asked.path + (b"?" + asked.query if asked.query else b"")
+        return f"{url}?return_to={quote(target, safe='/')}".encode("ascii")
+
+
+def _in_one_header(body: bytes) -> bytes:
+    """The document in ASCII, for a gateway that passes headers alone."""
+    return json.dumps(json.loads(body), separators=(",", ":")).encode("ascii")
