@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import signal
 import sqlite3
@@ -97,7 +98,7 @@ class Client:
             return
         self._seen.answers[status] += 1
         if status != 200:
-            self._seen.refusals[f"{status} {body[-160:].decode(errors='replace')}"] += 1
+            self._seen.refusals[f"{status} {json.loads(body).get('code')}: {json.loads(body).get('detail')}"] += 1
         if status == 401:
             self._seen.lost.add(number)
 
@@ -135,7 +136,14 @@ async def log_in(bff: Bff, number: int, at_once: int = 8) -> list[tuple[int, str
 
 
 async def survive(
-    store: str, *, sessions: int, seconds: float, pause: float, clients: int = CLIENTS, kill_every: float = 4.0
+    store: str,
+    *,
+    sessions: int,
+    seconds: float,
+    pause: float,
+    clients: int = CLIENTS,
+    kill_every: float = 4.0,
+    apart: bool = True,
 ) -> Seen:
     """Put one setup under load and faults; return what was seen. `store` is "valkey" or "sqlite"."""
     async with AsyncExitStack() as stack:
@@ -144,7 +152,8 @@ async def survive(
         api = stack.enter_context(start_demo_api(issuer))
         valkey = stack.enter_context(start_valkey(durable=True)) if store == "valkey" else None
         url = valkey.url if valkey is not None else None
-        bff = stack.enter_context(start_product(issuer, api, port=port, workers=WORKERS, store=url))
+        server = f"renewal_process = {str(apart).lower()}"
+        bff = stack.enter_context(start_product(issuer, api, port=port, workers=WORKERS, store=url, server=server))
         return await _under_fire(bff, issuer, valkey, sessions, seconds, pause, clients, kill_every)
 
 
@@ -224,7 +233,7 @@ async def _restart(bff: Bff, valkey: Valkey | None, seen: Seen, seconds: float) 
         other.rollback()
 
 
-async def run(*, seconds: float, stores: Sequence[str], many: int, kill_every: float) -> int:
+async def run(*, seconds: float, stores: Sequence[str], many: int, kill_every: float, apart: bool) -> int:
     """Measure every setup and print; return how much was lost, failed and used twice."""
     rows = []
     bad = 0
@@ -232,7 +241,12 @@ async def run(*, seconds: float, stores: Sequence[str], many: int, kill_every: f
         sys.stderr.write(f"\rsurvival: {store}, {sessions} session(s), {seconds:g} s ")
         sys.stderr.flush()
         seen = await survive(
-            store, sessions=sessions, seconds=seconds, pause=0.5 if sessions == 1 else 4.0, kill_every=kill_every
+            store,
+            sessions=sessions,
+            seconds=seconds,
+            pause=0.5 if sessions == 1 else 4.0,
+            kill_every=kill_every,
+            apart=apart,
         )
         counters = seen.counters
         twice = counters["reuse_detected"]
@@ -246,7 +260,7 @@ async def run(*, seconds: float, stores: Sequence[str], many: int, kill_every: f
     sys.stderr.write("\r" + " " * 60 + "\r")
     print_table(
         f"{WORKERS} workers x {CLIENTS} clients for {seconds:g} s, access tokens of {LIFETIME} s, reuse detected; "
-        f"a worker killed every {kill_every:g} s",
+        f"a worker killed every {kill_every:g} s; renewals in {'their own process' if apart else 'the workers'}",
         ["setup", "requests", "renewals", "kills", "restarts", "in flight", "lost", "used twice", "failed"],
         rows,
     )
@@ -261,11 +275,20 @@ def main() -> None:
     parser.add_argument("--stores", default="valkey,sqlite", help="which, by comma (default %(default)s)")
     parser.add_argument("--sessions", type=int, default=500, help="of the larger setup (default %(default)s)")
     parser.add_argument("--kill-every", type=float, default=4.0, help="seconds (default %(default)s)")
+    parser.add_argument("--in-workers", action="store_true", help="without the renewal process")
     given = parser.parse_args()
     stores = given.stores.split(",")
     sys.exit(
         bool(
-            asyncio.run(run(seconds=given.seconds, stores=stores, many=given.sessions, kill_every=given.kill_every))
+            asyncio.run(
+                run(
+                    seconds=given.seconds,
+                    stores=stores,
+                    many=given.sessions,
+                    kill_every=given.kill_every,
+                    apart=not given.in_workers,
+                )
+            )
         )
     )
 

@@ -51,6 +51,7 @@ from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
 from bff.session.purging import purge_for_ever
 from bff.session.renewal import Renewer
+from bff.session.renewal_apart import renew_apart
 from bff.session.revocation import Revocations
 from bff.session.role_turns import RoleTurns
 from bff.session.sessions import Sessions
@@ -127,6 +128,7 @@ class Bff:
             background=self._background,
             clock=clock,
             emit=emit,
+            apart=renew_apart(parts.renewals, ring, clock) if parts.renewals is not None else None,
         )
         cookie = CookieWriter(settings.session.cookie_name, same_site=settings.session.same_site)
         dev_server = build_dev_server(settings)

@@ -167,7 +167,16 @@ format = "json"
         """The processes that serve, without the one that watches over them."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-        return [pid for pid, command in commands.items() if command and not command.startswith(b"/bin/sh")]
+        beside = (b"/bin/sh", b"bff.cli.renewals")
+        return [
+            pid for pid, command in commands.items() if command and not any(other in command for other in beside)
+        ]
+
+    def renewal_pid(self) -> int:
+        """The process that renews, where there is one."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        (found,) = [pid for pid in children if b"bff.cli.renewals" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return int(found)
 
     def audited(self, event: str) -> list[dict[str, Any]]:
         """The lines of the audit log that tell of this event."""

@@ -20,6 +20,7 @@ FIXED = frozenset(
         "server.workers",
         "server.max_header_size",
         "server.shutdown_timeout",
+        "server.renewal_process",
         "log.level",
     }
 )

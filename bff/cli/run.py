@@ -10,6 +10,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
 from bff.cli.reloading import ReloadingServer
+from bff.cli.renewal_process import RenewalProcess
 from bff.cli.server_logs import SERVER_LOGS, build_server_level
 from bff.config import load_config
 from bff.config.metrics_folder import share_metrics
@@ -68,7 +69,14 @@ def run(settings: Settings, config_path: Path) -> None:
         server.reports = Path(folder)
         expect_workers(server.reports)
         share_metrics(server.reports)
-        server.serve()
+        renewals = RenewalProcess(server.reports, settings.server.shutdown_timeout)
+        if settings.server.renewal_process:
+            server.hooks_reload.append(renewals.start)
+            renewals.start()
+        try:
+            server.serve()
+        finally:
+            renewals.stop()
 
 
 def _check_free(host: str, port: int) -> None:

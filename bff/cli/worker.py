@@ -17,6 +17,7 @@ from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
 from bff.config.metrics_folder import metrics_folder
+from bff.config.workers_folder import find_renewals
 from bff.observe.logs import adopt_library_logs, configure_logs
 from bff.web.front_door import FrontDoor
 
@@ -27,7 +28,10 @@ def build() -> FrontDoor:
     configure_logs(settings.log.level, settings.log.format.value)
     adopt_library_logs(settings.log.level)
     key_files = KeyFiles(find_config_file(None))
-    bff = Bff(settings, Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder()))
+    parts = Parts(
+        warnings=warnings, key_files=key_files, metrics_folder=metrics_folder(), renewals=find_renewals()
+    )
+    bff = Bff(settings, parts)
     listen = settings.server.management_listen
 
     @asynccontextmanager

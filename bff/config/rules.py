@@ -164,6 +164,15 @@ def _store(settings: Settings) -> Iterator[Problem]:
                 'use "sqlite:///bff-sessions.db" on one machine, or a redis:// address',
             ),
         )
+    elif settings.server.renewal_process and settings.session.store.reveal() == "memory:":
+        yield Problem(
+            (("session", "store"), ("server", "renewal_process")),
+            BadValue(
+                'is "memory:", which the renewal process cannot share',
+                "a store for several processes, or server.renewal_process = false",
+                'use "sqlite:///bff-sessions.db" on one machine, or a redis:// address',
+            ),
+        )
 
 
 def _trusted_proxies(settings: Settings) -> Iterator[Problem]:

@@ -59,7 +59,10 @@ class Renewer:
         background: Background,
         clock: Callable[[], float],
         emit: Emit,
+        apart: Callable[[LiveSession, int | None], Awaitable[None]] | None = None,
     ) -> None:
+        """`apart` has renewals done by another process; it raises `OSError` when that is not there."""
+        self._apart = apart
         self._sessions = sessions
         self._store = store
         self._vault = vault
@@ -120,12 +123,18 @@ class Renewer:
             raise
 
     async def _renew(self, live: LiveSession, refused: int | None) -> None:
+        if self._apart is not None:
+            try:
+                await self._apart(live, refused)
+            except OSError as error:
+                self._emit("renewal.process_away", {"error": type(error).__name__})  # the lease keeps us apart
+            else:
+                await self._reloaded(live)
+                return
         if not await self._leases.take(live):
             return
         try:
-            record = await self._sessions.reload(live, self._clock())
-            if not isinstance(record, StoredSession):
-                raise expired(record)
+            await self._reloaded(live)
             if live.freshness(self._clock()) is Freshness.FRESH and live.version != refused:
                 return
             async with self._leases.prolonged(live.key):
@@ -134,6 +143,11 @@ class Renewer:
                     await self._write(live, self._apply(live, grant))
         finally:
             await self._leases.release(live.key)
+
+    async def _reloaded(self, live: LiveSession) -> None:
+        record = await self._sessions.reload(live, self._clock())
+        if not isinstance(record, StoredSession):
+            raise expired(record)
 
     # ── the issuer ──────────────────────────────────────────────────────────────────────────────────────
 

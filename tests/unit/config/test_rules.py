@@ -101,6 +101,14 @@ ROUTE = '[[api]]\npath = "{}"\nupstream = "http://x"\n'
             id="memory is one process",
         ),
         pytest.param(
+            with_lines("renewal_process = true", "[session]", 'store = "memory:"', table="server"),
+            14,
+            "session.store",
+            'is "memory:", which the renewal process cannot share',
+            'use "sqlite:///bff-sessions.db" on one machine, or a redis:// address',
+            id="memory is one process, without another that renews",
+        ),
+        pytest.param(
             with_lines('listen = "127.0.0.1:9090"', table="server"),
             11,
             "server.management_listen",
