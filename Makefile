@@ -32,7 +32,7 @@ console: ## the console's files, for a server that runs from this folder
 # pytest comes last, so that its summary is the last line. The plugin makes a skipped test a failure; the profile has
 # hypothesis search in the same places each time, and allows for a slow machine.
 test: ## linters, types, the front end's tests and all of pytest
-	@$(SET_UP) python issuer app console chromium nginx caddy
+	@$(SET_UP) python issuer app console chromium nginx caddy gateways
 	@$(MAKE) --no-print-directory check
 	@PYTHONPATH=.ci $(PY) -m pytest -p every_test_runs --hypothesis-profile=ci -n $(JOBS) --dist loadfile \
 		$(PYTEST_ARGS)
@@ -78,6 +78,7 @@ lock: ## writes the lock files from pyproject.toml; LOCK_ARGS=--upgrade takes th
 	$(COMPILE) $(LOCK_ARGS) pyproject.toml -o requirements.lock
 	$(COMPILE) $(LOCK_ARGS) pyproject.toml --group dev -o requirements-dev.lock
 	$(COMPILE) $(LOCK_ARGS) .ci/uv.in -o .ci/uv.lock
+	$(COMPILE) $(LOCK_ARGS) .ci/gateways.in -o .ci/gateways.lock
 
 # For docker-compose.yml. Kept when it is there: the stored sessions and Keycloak's realm depend on it.
 .env: ## secrets for docker compose, made for this machine alone

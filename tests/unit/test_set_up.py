@@ -112,7 +112,7 @@ def test_debian_packages_are_installed_as_root_after_an_update(state, monkeypatc
 def test_unknown_part_is_refused_before_anything_is_done(state, capsys):
     """Exit 2, with the parts that there are."""
     assert 2 == set_up.main(["python", "pyhton"])
-    assert "python|issuer|app|console|chromium|nginx|caddy|wrk" in capsys.readouterr().err
+    assert "python|issuer|app|console|chromium|nginx|caddy|gateways|wrk" in capsys.readouterr().err
 
 
 # ── every test runs ──────────────────────────────────────────────────────────────────────────────────────
