@@ -1,8 +1,8 @@
 """Writes the bill of materials of a release: `sbom.py FILE`, CycloneDX 1.6 in JSON.
 
-In it is what an installation brings: the Python packages of requirements.lock, and the npm packages that the console's
-files are made of, each with version, package URL and hashes. All of it is from files under version control, so that the
-same source makes the same bill; SOURCE_DATE_EPOCH sets its time.
+In it is what an installation brings: the Python packages of requirements.lock, and the npm packages of which the
+console's files are made, each with version, package URL and hashes. All of it is from files under version control,
+so that the same source makes the same bill; SOURCE_DATE_EPOCH sets its time.
 """
 
 import base64

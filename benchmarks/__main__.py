@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
-from benchmarks import access, footprint, matrix, own_code, profiling, proxy, renewal, steady, streams
+from benchmarks import access, footprint, matrix, own_code, profiling, proxy, renewal, startup, steady, streams
 
-PARTS = ("proxy", "matrix", "code", "access", "renewal", "steady", "memory", "streams")
+PARTS = ("proxy", "matrix", "code", "access", "renewal", "steady", "memory", "streams", "startup")
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
                 asyncio.run(steady.run())
             case "streams":
                 asyncio.run(streams.run())
+            case "startup":
+                startup.main()
             case "code":
                 own_code.run()
             case "access":

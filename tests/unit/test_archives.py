@@ -1,5 +1,6 @@
 """The wheel and the source archive hold what an installation needs, and nothing that it does not."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+import bff
 from bff.web.console_files import BUILT
 from tests.processes import ROOT
 
@@ -132,3 +134,50 @@ def test_source_archive_holds_no_installed_packages_and_no_secret(source):
         or path.name == ".env"
     ]
     assert {"bff", "deploy", "docs", "tests", "frontend_example"} <= {path.parts[0] for path in found}
+
+
+def test_source_archive_holds_what_the_example_and_the_site_are_made_from(source):
+    """The example app's assets, the dashboard and rules, the pages and what builds them."""
+    needed = [
+        "frontend_example/src/main.tsx",
+        "frontend_example/src/styles.css",
+        "frontend_example/src/bff-client/index.ts",
+        "frontend_example/package-lock.json",
+        "frontend_example/demo/run.py",
+        "deploy/grafana/bff.json",
+        "deploy/prometheus/alerts.yml",
+        "deploy/systemd/bff.service",
+        "mkdocs.yml",
+        "documentation/hooks.py",
+        "docs/site.css",
+        "docs/images/overview.svg",
+        "CHANGELOG.md",
+        "Makefile",
+        "README.md",
+        "LICENSE",
+    ]
+
+    assert [] == [name for name in needed if not (source / name).is_file()]
+
+
+def test_version_is_the_same_everywhere():
+    """What the package says of itself, and the newest entry of the changes."""
+    newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert newest is not None
+    assert [VERSION] * 2 == [bff.__version__, newest[1]]
+
+
+def test_changes_are_kept_as_readers_know_it():
+    """Keep a Changelog 1.1.0: versions with dates, and below them the kinds of change that there are."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    kinds = re.findall(r"^### (.+)$", text, re.MULTILINE)
+
+    assert [] == [
+        name for name in versions if not re.fullmatch(r"\[[\d.]+\] \W (?:unreleased|\d{4}-\d\d-\d\d)", name)
+    ]
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    upgrading = (ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8")
+    noted = re.findall(r"^### ([\d.]+)$", upgrading, re.MULTILINE)
+    assert [name[1 : name.index("]")] for name in versions] == noted
