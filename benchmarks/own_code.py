@@ -66,8 +66,11 @@ class _Answer:
     async def __aexit__(self, *_: object) -> None:
         return
 
-    async def read(self) -> bytes | None:
+    def whole(self) -> bytes | None:
         return BODY.encode()
+
+    async def read(self) -> bytes | None:
+        return None
 
 
 class InstantUpstream:

@@ -33,6 +33,9 @@ class Given:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     chunks: list[bytes | Exception] = field(default_factory=lambda: [b"{}"])
 
+    def whole(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes | None:
         """See `UpstreamResponse.read`."""
         if not self.chunks:

@@ -158,13 +158,17 @@ class Forwarder:
         headers = build_answer_headers(
             response.headers, call.route, self._cookie_name, call.request_id.encode("ascii")
         )
-        missing = _length(response, scope["method"])
+        body = response.whole()
+        missing = _length(response, scope["method"]) if body is None else 0
         flow = _flow(response, missing)
         task = self._hangups.current()
         if flow is not None:
             self._hangups.flows(task, flow)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         try:
+            if body is not None:
+                await send({"type": "http.response.body", "body": body, "more_body": False})
+                return
             if flow is not None and flow.is_events:  # the page learns that it is connected before anything happens
                 await send({"type": "http.response.body", "body": b"", "more_body": True})
             await _stream(send, response, missing, flow)

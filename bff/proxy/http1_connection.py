@@ -63,11 +63,6 @@ class Connection(asyncio.Protocol):
         """Whether it may carry a request."""
         return self._stage is Stage.IDLE and not self._lost
 
-    @property
-    def at_end(self) -> bool:
-        """Whether all of the answer has been read."""
-        return self._stage is Stage.COMPLETE and not self._parts
-
     def begin(self, head: bytes, *, has_no_body: bool) -> None:
         """Send the head of a request, perhaps with its body; `has_no_body` when its answer has none (to HEAD)."""
         if self._has_no_body:  # its parser still waits for a body
@@ -91,30 +86,48 @@ class Connection(asyncio.Protocol):
             raise UpstreamUnreachable
         self._transport.write(data)
 
-    async def head(self) -> None:
-        """Wait for the head of the answer; raises what broke the upload, too.
+    def arrival(self) -> asyncio.Future[None]:
+        """Wait for the head of the answer, or for the next part of its body; raises what broke the upload, too.
 
         Raises:
             UpstreamUnreachable: the connection broke, or what came is no answer.
             UpstreamTimeout: nothing came in time.
         """
-        while self._stage is Stage.HEAD:
-            await self._wait()
+        waiter = self._loop.create_future()
+        if self._failure is not None:
+            waiter.set_exception(self._failure)
+            return waiter
+        self._waiter = waiter
+        self._due = due = self._loop.time() + self._patience
+        if due < self._looks_at:
+            self._timer.cancel()
+            self._look_later(due)
+        return waiter
+
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`."""
+        return self._take() if self._stage is Stage.COMPLETE else None
 
     async def read(self) -> bytes | None:
         """See `UpstreamResponse.read`."""
-        parts = self._parts
-        while not parts:
+        while not self._parts:
             if self._stage is Stage.COMPLETE:
                 return None
-            await self._wait()
+            await self.arrival()
+        return self._take()
+
+    def _take(self) -> bytes:
+        parts = self._parts
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         parts.clear()
         self._held = 0
+        self._read_on()
+        return data
+
+    def _read_on(self) -> None:
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
-        return data
 
     async def close(self) -> None:
         """End the call. The connection is kept when nothing of the answer, nor of the request, is left on it."""
@@ -124,9 +137,7 @@ class Connection(asyncio.Protocol):
         if self._parts:
             self._parts.clear()
             self._held = 0
-        if self._paused:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         self._stage = Stage.IDLE
         self._idle_since = self._loop.time()
 
@@ -237,24 +248,17 @@ class Connection(asyncio.Protocol):
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _wait(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        self._due = due = self._loop.time() + self._patience
-        if due < self._looks_at:
-            self._timer.cancel()
-            self._look_later(due)
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._due = inf
-            self._waiter = None
-
     def _wake(self) -> None:
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if waiter is None:
+            return
+        self._waiter, self._due = None, inf
+        if waiter.done():  # whoever waited has been cancelled
+            return
+        if self._failure is None or self._parts or self._stage is Stage.COMPLETE:
             waiter.set_result(None)
+        else:
+            waiter.set_exception(self._failure)
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error

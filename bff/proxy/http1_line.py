@@ -69,7 +69,7 @@ class Http1Line:
         if body is not None and not isinstance(body, bytes):
             sending = _send_chunked(connection, body) if length is None else _send_body(connection, body, length)
             connection.upload(asyncio.get_running_loop().create_task(sending, name="upload"))
-        await connection.head()
+        await connection.arrival()
         return connection
 
     def cut(self) -> bool:

@@ -70,6 +70,10 @@ class ReqwestAnswer:
         self.status: int = response.status
         self.headers = _read_headers(response)
 
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`: the client does not say."""
+        return None
+
     async def read(self) -> bytes | None:
         """See `UpstreamResponse.read`."""
         try:

@@ -77,6 +77,10 @@ class TimedAnswer:
         self.status = answer.status
         self.headers = answer.headers
 
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`."""
+        return self._answer.whole()
+
     async def read(self) -> bytes | None:
         """See `UpstreamResponse.read`."""
         return await self._deadline.chunk(self._answer.read())

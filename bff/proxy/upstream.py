@@ -17,6 +17,10 @@ class UpstreamResponse(Protocol):
     status: int
     headers: list[tuple[bytes, bytes]]
 
+    def whole(self) -> bytes | None:
+        """Return the whole body where it has come already and nothing of it has been read; None otherwise."""
+        ...
+
     async def read(self) -> bytes | None:
         """Return the next chunk as it came, None at the end; raises what `Upstream.open` raises."""
         ...

@@ -5,9 +5,10 @@ errors do not tell whether the upstream has read the request (RFC 9110 §9.2.2).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
+from typing import Any
 
 from bff.errors import RouteNotFound, UpstreamTimeout, UpstreamUnreachable
 from bff.events import Emit
@@ -119,19 +120,13 @@ class _Exchange:
     _line: Line
     _was_fresh: bool
 
-    async def __aenter__(self) -> UpstreamResponse:
+    def __aenter__(self) -> Coroutine[Any, Any, UpstreamResponse]:
         carrier = self._carrier
         backend = carrier.backends.only
         if backend is None:
             backend = carrier.backends.choose(may_fail=self._may_repeat()) or carrier.backends.each[0]
         self._deadline = Deadline(carrier.times) if carrier.times is not None else None
-        try:
-            return await self._attempt(backend)
-        except (UpstreamUnreachable, ConnectTimeout) as error:
-            second = self._second(backend, error)
-            if second is None:
-                raise
-        return await self._attempt(second)
+        return self._attempt(backend)
 
     async def __aexit__(self, *_details: object) -> None:
         try:
@@ -139,7 +134,7 @@ class _Exchange:
         finally:
             self._backend.pool.give_back(self._line)
 
-    async def _attempt(self, backend: Backend) -> UpstreamResponse:
+    async def _attempt(self, backend: Backend, *, is_first: bool = True) -> UpstreamResponse:
         body = self._body
         upload = None if body is None or isinstance(body, bytes) else _Watched(body)
         is_upload = upload is not None
@@ -160,20 +155,24 @@ class _Exchange:
                 pool.give_back(line)
             if upload is None or not upload.broke:
                 self._carrier.backends.failed(backend, error)
-            raise
+            second = self._second(backend, error) if is_first else None
+            if second is None:
+                raise
         except BaseException:  # nobody waits for the answer any more
             pool.discard(line)
             raise
-        self._carrier.backends.answered(backend)
-        self._answer = answer
-        return answer if deadline is None else TimedAnswer(answer, deadline)
+        else:
+            self._carrier.backends.answered(backend)
+            self._answer = answer
+            return answer if deadline is None else TimedAnswer(answer, deadline)
+        return await self._attempt(second, is_first=False)
 
     def _may_repeat(self) -> bool:
         return not self._body and self._method in self._carrier.repeatable
 
-    def _second(self, first: Backend, error: UpstreamUnreachable | ConnectTimeout) -> Backend | None:
+    def _second(self, first: Backend, error: UpstreamUnreachable | UpstreamTimeout) -> Backend | None:
         """Where to try again: elsewhere, or on the only address, where a connection may have gone stale unseen."""
-        if not self._may_repeat():
+        if not self._may_repeat() or (isinstance(error, UpstreamTimeout) and not isinstance(error, ConnectTimeout)):
             return None
         if self._carrier.backends.only is None:
             return self._carrier.backends.choose(may_fail=True, tried=(first,))

@@ -343,6 +343,9 @@ class Slow(Given):
         self.chunks.append(chunk)
         self.more.set()
 
+    def whole(self) -> bytes | None:
+        return None
+
     async def read(self) -> bytes | None:
         while not self.chunks:
             self.more.clear()

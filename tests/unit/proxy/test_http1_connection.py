@@ -95,9 +95,7 @@ async def test_answer_is_read_however_it_is_cut(answer, method, status, body, ke
 
     for piece in [answer] if at_once else [answer[at : at + 1] for at in range(len(answer))]:
         connection.data_received(piece)
-    await connection.head()
-
-    assert (status, body, True) == (connection.status, await whole(connection), connection.at_end)
+    assert (status, body) == (connection.status, connection.whole())
     assert [] == [pair for pair in connection.headers if pair[0] in {b"link", b"x-t"}]
     await connection.close()
     # Piece by piece, what is too much comes after the call, and ends the connection as well.
@@ -125,7 +123,7 @@ async def test_what_is_no_answer_breaks_the_connection(answer):
     connection.data_received(answer)
 
     with pytest.raises(UpstreamUnreachable):
-        await connection.head()
+        await connection.arrival()
     assert (True, False) == (wire.aborted, connection.is_ready)
 
 
@@ -147,7 +145,6 @@ async def test_body_without_a_length_ends_with_the_connection():
     """RFC 9112 §6.3: and that is its proper end."""
     connection, _ = asked()
     connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nsome")
-    await connection.head()
     connection.data_received(b"thing")
     connection.eof_received()
     connection.connection_lost(None)
@@ -166,7 +163,6 @@ async def test_body_that_breaks_off_never_looks_complete(framing):
     connection.data_received(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n" + body)
     connection.eof_received()
     connection.connection_lost(None)
-    await connection.head()
 
     assert b"ok" in (await connection.read() or b"")
     with pytest.raises(UpstreamUnreachable):
@@ -212,12 +208,11 @@ async def test_silence_is_a_timeout_for_the_head_and_for_each_part():
     """The time counts anew from every part on."""
     connection, wire = asked(patience=0.02)
     with pytest.raises(UpstreamTimeout):
-        await connection.head()
+        await connection.arrival()
     assert wire.aborted
 
     connection, wire = asked(patience=0.02)
     connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
-    await connection.head()
     assert b"some" == await connection.read()
     with pytest.raises(UpstreamTimeout):
         await connection.read()
@@ -242,7 +237,7 @@ async def test_failed_upload_fails_the_call_with_its_own_error_and_later_with_ou
     connection, wire = asked("PUT")
     connection.upload(asyncio.create_task(broken()))
     with pytest.raises(ConnectionResetError):
-        await connection.head()
+        await connection.arrival()
     assert wire.aborted
 
     connection, wire = asked("PUT")
@@ -259,7 +254,6 @@ async def test_upload_that_goes_on_after_its_answer_ends_with_the_call():
     task = asyncio.create_task(asyncio.Event().wait())
     connection.upload(task)  # type: ignore[arg-type]
     connection.data_received(b"HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n")
-    await connection.head()
 
     await connection.close()
 
