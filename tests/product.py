@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +50,8 @@ class Bff(Server):
         spa: str | None = None,
         beside: "Bff | None" = None,
         wait: bool = True,
+        program: str = "bff.cli",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Writes the file and starts. The strings are further lines for the table of that name.
 
@@ -65,6 +67,8 @@ class Bff(Server):
             spa: the directory with the app.
             beside: another one whose public URL, keys and store this one shares, as a second machine would.
             wait: for the public listener to answer.
+            program: the module whose `main` is the command line; the product's own if not given.
+            env: variables on top.
         """
         self.port = port or reserve_port()
         self.management_port = reserve_port()
@@ -126,12 +130,13 @@ format = "json"
 {spa_table}
 {extra}
 """)
-        self._env = {"TEST_CLIENT_SECRET": issuer.client_secret or ""}
+        self._program = program
+        self._env = {"TEST_CLIENT_SECRET": issuer.client_secret or "", **(env or {})}
         self.start()
 
     def start(self) -> None:
         self.process = ServerProcess(
-            [sys.executable, "-c", "from bff.cli import main; main()", "run", "-c", str(self.config)],
+            [sys.executable, "-c", f"from {self._program} import main; main()", "run", "-c", str(self.config)],
             env=self._env,
             cwd=self.folder,
         )
