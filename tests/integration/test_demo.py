@@ -103,8 +103,13 @@ def listening(running: dict[str, Any]) -> list[str]:
     return [name for name in ("url", "issuer", "api", "management") if is_listening(running[name])]
 
 
-def test_check_goes_through_a_session_and_tells_about_it(start):
-    """Sign-in, API, renewal, roles, logout and the search for tokens are told line by line; exit 0."""
+def test_check_goes_through_a_session_and_tells_about_it(start, monkeypatch):
+    """Sign-in, API, renewal, roles, logout and the search for tokens are told line by line; exit 0.
+
+    At debug level, with a line for each request: none tells a token, or more of a person than the subject.
+    """
+    monkeypatch.setenv("BFF__LOG__LEVEL", "debug")
+    monkeypatch.setenv("BFF__LOG__ACCESS", "true")
     demo = start("--check", "--token-ttl", "4")
 
     assert 0 == demo.exit_code(), demo.output
@@ -127,6 +132,11 @@ def test_check_goes_through_a_session_and_tells_about_it(start):
     ):
         assert any(expected in line for line in told), expected
     assert "All is well" in demo.output
+    log = (demo.folder / "logs" / "bff.log").read_text()
+    assert {"login.done", "renewal.done", "request.done", "access.denied", "library"} <= {
+        json.loads(line)["event"] for line in log.splitlines() if line.startswith("{")
+    }
+    assert [] == [secret for secret in ("eyJ", "alice@", "bob@", "code=", "state=", "__Host-bff=") if secret in log]
 
 
 def test_check_passes_with_two_workers_on_valkey(start):
