@@ -21,6 +21,9 @@ from bff.config.workers_folder import find_renewals
 from bff.observe.logs import adopt_library_logs, configure_logs
 from bff.web.front_door import FrontDoor
 
+# Container objects made since the last look for cycles. With Python's 700 each few requests under way mean a look.
+_GARBAGE = 10_000
+
 
 def build() -> FrontDoor:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
@@ -28,9 +31,7 @@ def build() -> FrontDoor:
     configure_logs(settings.log.level, settings.log.format.value)
     adopt_library_logs(settings.log.level)
     key_files = KeyFiles(find_config_file(None))
-    parts = Parts(
-        warnings=warnings, key_files=key_files, metrics_folder=metrics_folder(), renewals=find_renewals()
-    )
+    parts = Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder(), renewals=find_renewals())
     bff = Bff(settings, parts)
     listen = settings.server.management_listen
 
@@ -58,4 +59,5 @@ def build() -> FrontDoor:
     app = bff.front_door([reporting] if listen == "same" else [management, reporting])
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
+    gc.set_threshold(_GARBAGE, 20, 20)
     return app

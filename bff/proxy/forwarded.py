@@ -4,11 +4,15 @@ import os
 import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from random import Random
 from urllib.parse import urlsplit
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _KNOWN_MAX = 4096  # addresses that are remembered
 _UNKNOWN = "unknown"  # RFC 7239 §6.2
+_ids = Random()  # noqa: S311 -- no secret: it names a request, to whoever sent it as well
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.seed)  # or all workers would count the same
 
 
 class Forwarding:
@@ -73,7 +77,7 @@ class Forwarding:
 
 def new_request_id() -> str:
     """32 random hexadecimal digits, fit to be a trace id too."""
-    return os.urandom(16).hex()
+    return f"{_ids.getrandbits(128):032x}"
 
 
 def trace_header(traceparent: bytes | None, request_id: str) -> tuple[str, str]:
