@@ -161,9 +161,9 @@ class Bff:
             note_use=self.reviewing.usage.note,
             recording=recording,
         )
-        metrics.read_from(
-            MeasuredParts(store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys, routes)
-        )
+        metrics.read_from(MeasuredParts(
+            store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys, routes, self._opened
+        ))  # fmt: skip
         calls, carried = self.statistics.calls, self._observers.carried
         self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, calls, emit, carried)
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)

@@ -14,6 +14,7 @@ from bff.access.auditing import AuditLog
 from bff.assembly.keys import KeyWatch
 from bff.assembly.metrics_calls import MeasuredRequests, MeasuredUpstream, Serve
 from bff.assembly.metrics_store import MeasuredStore
+from bff.assembly.metrics_zeros import begin_at_nought
 from bff.config.settings import Settings
 from bff.crypto.certificates import earliest_end
 from bff.crypto.key_ring import KeyRing
@@ -30,6 +31,7 @@ from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
 from bff.proxy.call import Carry
 from bff.proxy.routes import Route
+from bff.proxy.streams import OpenCalls
 from bff.proxy.upstream import Upstream
 from bff.proxy.upstreams import Upstreams
 from bff.session.changes import ChangeFeed
@@ -55,6 +57,7 @@ class MeasuredParts:
     ring: KeyRing
     keys: KeyWatch | None
     routes: Sequence[Route]
+    opened: OpenCalls
 
 
 class Measuring:
@@ -136,6 +139,9 @@ class Measuring:
     def read_from(self, parts: MeasuredParts) -> None:
         """Read these whenever the numbers are asked for."""
         self._store = parts.store
+        if self._requests is not None:
+            begin_at_nought(self._metrics, _addresses(parts))
+            self._requests.begin_at_nought(route.path for route in parts.routes)
         certificates = list(_certificates(parts.routes))  # they stay what they are until a restart
         self._metrics.levels.append(lambda: certificates)
         self._metrics.counted_elsewhere.append(lambda: _counted(parts))
@@ -232,6 +238,13 @@ def _counted(parts: MeasuredParts) -> Iterator[Reading]:
         yield catalog.REJECTED, (code,), count
 
 
+def _addresses(parts: MeasuredParts) -> Iterator[tuple[str, list[str]]]:
+    """Yield each route with the names of those addresses that can be left out for a while."""
+    for route in parts.routes:
+        several = route.addresses if len(route.addresses) > 1 else ()
+        yield route.path, [address.name for address in several]
+
+
 def _certificates(routes: Sequence[Route]) -> Iterator[Reading]:
     for route in routes:
         tls = route.service.tls
@@ -244,6 +257,9 @@ def _certificates(routes: Sequence[Route]) -> Iterator[Reading]:
 def _levels(parts: MeasuredParts) -> Iterator[Reading]:
     yield catalog.PUSHED_WORKERS, (), float(parts.feed.trusted)
     yield catalog.KEYS, (), len(parts.ring.key_ids)
+    kinds = parts.opened.kinds()
+    for kind in ("websocket", "events", "answer"):
+        yield catalog.OPEN_STREAMS, (kind,), kinds[kind]
     if parts.keys is not None and parts.keys.written_at:
         yield catalog.KEY_WRITTEN_AT, (), parts.keys.written_at
     if isinstance(parts.upstream, Upstreams):

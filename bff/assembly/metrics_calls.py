@@ -3,7 +3,7 @@
 A request notes a few moments; adding up comes later, many requests at once. `make bench` tells what it costs.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from time import perf_counter
@@ -83,6 +83,8 @@ class _RouteNumbers:
         for timing in self._waiting:
             method, status = timing.method, timing.status
             at = (method if method in _METHODS else "other", status // 100)
+            if at not in requests:
+                self.begin_at_nought(at[0])
             requests[at] = requests.get(at, 0) + 1
             whole(timing.ended - timing.began)
             if status:
@@ -92,6 +94,11 @@ class _RouteNumbers:
                     self._upstream = self._metrics.histogram(catalog.UPSTREAM_SECONDS, self._route)
                 self._upstream.observe(timing.upstream)
         self._waiting.clear()
+
+    def begin_at_nought(self, method: str) -> None:
+        """Have what a request of this method usually ends with be there before the first one does."""
+        for status in (2, 3, 4, 5):
+            self._requests.setdefault((method, status), 0)
 
     def read(self) -> Iterator[Reading]:
         """Return the requests by route, method and status; their times are in the histograms from now on."""
@@ -107,13 +114,22 @@ class MeasuredRequests:
         """Take the paths below `prefix` that are counted on their own."""
         self._metrics = metrics
         self._under_way = 0
+        self._pages = 0  # that listen to their session's events
+        self._events_path = f"{prefix}/events".encode("ascii")
         self._routes: dict[str, _RouteNumbers] = {}
         self._prefix = prefix.encode("ascii")
         self._endpoints = {(prefix + name).encode("ascii"): self._route(prefix + name) for name in endpoints}
         self._rest = self._route(prefix + "/*")
         self._files = self._route(FILES)
         metrics.counted_elsewhere.append(self._read)
-        metrics.levels.append(lambda: [(catalog.IN_PROGRESS, (), self._under_way)])
+        metrics.levels.append(self._levels)
+
+    def begin_at_nought(self, paths: Iterable[str]) -> None:
+        """Have the usual ends of a request to each route, ours among them, be there before the first of them."""
+        for path in paths:
+            self._route(path)
+        for route in self._routes.values():
+            route.begin_at_nought("GET")
 
     def carried(self, carry: Carry) -> Carry:
         """Return the same for API routes, measured."""
@@ -137,11 +153,14 @@ class MeasuredRequests:
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:
             timing = _Timing(send)
             _TIMING.set(timing)
+            listens = scope["raw_path"] == self._events_path
             self._under_way += 1
+            self._pages += listens
             try:
                 await serve(scope, receive, timing.send)
             finally:
                 self._under_way -= 1
+                self._pages -= listens
                 timing.end(scope["method"])
                 self._named(scope["raw_path"]).note(timing)
 
@@ -156,6 +175,10 @@ class MeasuredRequests:
     def _route(self, name: str) -> _RouteNumbers:
         found = self._routes[name] = self._routes.get(name) or _RouteNumbers(self._metrics, name)
         return found
+
+    def _levels(self) -> Iterator[Reading]:
+        yield catalog.IN_PROGRESS, (), self._under_way
+        yield catalog.OPEN_STREAMS, ("page",), self._pages
 
     def _read(self) -> Iterator[Reading]:
         for route in self._routes.values():

@@ -60,6 +60,7 @@ UPSTREAM_SECONDS = _seconds(
     "http_upstream_duration", "Until the upstream's answer began: connecting, sending, waiting.", "route"
 )
 IN_PROGRESS = _gauge("http_requests_in_progress", "Requests under way, streams among them.")
+OPEN_STREAMS = _gauge("open_streams", "WebSockets, and answers that stay open.", "kind")
 REJECTED = _counter("rejected_requests", "Requests that we answered with a problem of our own.", "code")
 
 # ── upstreams ────────────────────────────────────────────────────────────────────────────────────────────

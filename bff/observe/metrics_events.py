@@ -7,7 +7,7 @@ from bff.observe import metrics_catalog as catalog
 from bff.observe.metrics import Metrics
 
 _OTHER = "other"
-_ENDS = frozenset({"renewal_refused", "token_rejected"})
+ENDS_OF_RENEWALS = frozenset({"renewal_refused", "token_rejected"})
 # What an issuer may answer a login with: RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6, and step-up's profile.
 # It may invent more, and so may a browser in its name.
 _PROVIDER_ERRORS = frozenset(
@@ -27,11 +27,27 @@ _PROVIDER_ERRORS = frozenset(
         "provider_unsupported_response_type",
     }
 )
+# Why a login may fail by our own word, and by the issuer's.
+LOGIN_REASONS = _PROVIDER_ERRORS | {
+    "already_used",
+    "expired",
+    "issuer_mismatch",
+    "issuer_missing",
+    "logged_out_meanwhile",
+    "malformed",
+    "no_attempt",
+    "no_code",
+    "nonce_mismatch",
+    "nonce_missing",
+    "provider_other",
+    "repeated_parameter",
+    "state_mismatch",
+}
 
 
 def counting_events(metrics: Metrics) -> Callable[[str, Mapping[str, object]], None]:
     """Return the listener."""
-    codes = _codes(BffError) | _ENDS
+    codes = codes_of(BffError) | ENDS_OF_RENEWALS
 
     def record(name: str, fields: Mapping[str, object]) -> None:
         match name:
@@ -61,9 +77,9 @@ def login_reason(reason: str) -> str:
     return reason if not reason.startswith("provider_") or reason in _PROVIDER_ERRORS else "provider_other"
 
 
-def _codes(root: type[BffError]) -> frozenset[str]:
+def codes_of(root: type[BffError]) -> frozenset[str]:
     """Return the codes of an error and of all its kinds."""
     found = {root.code}
     for kind in root.__subclasses__():
-        found |= _codes(kind)
+        found |= codes_of(kind)
     return frozenset(found)

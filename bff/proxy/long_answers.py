@@ -41,6 +41,14 @@ class LongAnswer:
         self._used = False
         self._quiet_since: float | None = None
 
+    @property
+    def kind(self) -> str:
+        """See `OpenCall.kind`: what has not been answered, or is nearly done, is none."""
+        flow = self._flow_of(self._task)
+        if flow is None:
+            return ""
+        return "events" if flow.is_events else "answer"
+
     def end(self, why: Ending) -> None:
         """Cut it."""
         self._cancel(self._task, why)

@@ -5,6 +5,7 @@ one out adds it here, and is told when it may not go on. One timer looks after a
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -28,6 +29,11 @@ class OpenCall(Protocol):
     @property
     def call(self) -> Call:
         """Whose it is, and what was decided."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What stays open: `websocket`, `events` or `answer`; nothing before that is known."""
         ...
 
     def end(self, why: Ending) -> None:
@@ -85,6 +91,10 @@ class OpenCalls:
 
     def __len__(self) -> int:
         return len(self._anonymous) + sum(len(watched.calls) for watched in self._by_session.values())
+
+    def kinds(self) -> Counter[str]:
+        """Return how many there are of each kind."""
+        return Counter(opened.kind for opened in self._all())
 
     def add(self, opened: OpenCall) -> None:
         """Look after a call until it is discarded. Its `end` may be called at once, from in here."""

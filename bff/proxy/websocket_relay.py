@@ -35,6 +35,8 @@ class End:
 class Relay:
     """One socket. Nothing waits in here but the message that is on its way, in each direction."""
 
+    kind = "websocket"  # see `OpenCall.kind`
+
     def __init__(
         self, call: Call, rules: SocketRules, receive: Receive, send: Send, upstream: UpstreamSocket
     ) -> None:

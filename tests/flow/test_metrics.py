@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bff.config.settings import MetricsSettings
+from bff.observe.metrics_catalog import CATALOG
 from bff.proxy.api import ApiProxy
 from tests.administered import managed
 from tests.internet import World, make_settings
@@ -49,6 +50,51 @@ async def test_renewal_ahead_is_told_from_one_that_requests_wait_for(world):
     assert 2 == found["bff_renewal_duration_seconds_count"]
     assert 1 == found["bff_renewal_wait_duration_seconds_count"]
     assert 2 == found["bff_issuer_request_duration_seconds_count operation=refresh_token"]
+
+
+async def counters(world: World) -> dict[tuple[str, ...], float]:
+    """Every series of every counter."""
+    answer = await managed(world, "GET", "/metrics", token=None)
+    return {
+        (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(answer.body.decode())
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
+async def test_counters_are_there_before_anything_happens(world):
+    """At nought. Only what has no address that could be left out has none to count."""
+    begun = await counters(world)
+    happened = {series for series, value in begun.items() if value}
+
+    known = {name for name, family in CATALOG.items() if family.kind == "counter"}
+    assert known - {"bff_upstream_ejections_total"} == {name for name, *_ in begun}
+    assert {("bff_worker_starts_total",)} == happened
+
+
+async def test_first_time_of_anything_is_one_more_than_nought(world):
+    """Refusals, a login, renewals that fail, a store that is away: no counter appears at one."""
+    begun = await counters(world)
+    browser = await signed_in(world)
+    await world.browser().get("/api/tasks")
+    await browser.get("/bff/callback?state=x&error=access_denied")
+    world.op.always("token", Reply(503))
+    world.clock.advance(EXPIRED)
+    assert 503 == (await browser.get("/api/tasks")).status
+    world.store.down = True
+    await world.browser().get("/bff/user")
+    world.store.down = False
+    counted = {series for series, value in (await counters(world)).items() if value}
+
+    assert set() == counted - set(begun)
+    assert {
+        ("bff_rejected_requests_total", "code=session_required"),
+        ("bff_http_requests_total", "method=GET", "route=/api", "status=5xx"),
+        ("bff_issuer_errors_total", "operation=refresh_token", "reason=5xx"),
+        ("bff_renewals_total", "outcome=failed", "trigger=expired"),
+        ("bff_renewal_failures_total", "reason=issuer_unavailable"),
+    } <= counted
 
 
 async def test_failing_issuer_is_seen_in_every_number_that_it_touches(world):

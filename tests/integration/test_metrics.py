@@ -1,5 +1,6 @@
 """`/metrics` of a real server with two workers, scraped while it is used."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -11,6 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from bff.observe.metrics_catalog import CATALOG
 from tests.product import Bff, Browser
 from tests.promql import asked_for, queries
+from tests.scripted_upstream import Exchange, serve_upstream
+from tests.socket_upstream import SocketUpstream
+from tests.sockets import socket_of
 from tests.world import World, eventually
 
 pytestmark = pytest.mark.integration
@@ -158,6 +162,52 @@ async def test_what_is_exported_is_what_is_documented_and_asked_for(measured: Bf
     for query in queries().values():
         for name in asked_for(query):
             assert {name, name.removesuffix("_total"), name.rpartition("_")[0]} & known
+
+
+STREAMS = """
+[[api]]
+path = "/events"
+upstream = "{events}"
+
+[[api]]
+path = "/ws"
+upstream = "{sockets}"
+websocket = true
+"""
+EVENTS = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"
+)
+
+
+async def endless(exchange: Exchange) -> None:
+    """One event, and then nothing."""
+    await exchange.send(EVENTS)
+    await exchange.hung_up()
+
+
+async def test_what_stays_open_is_counted_for_as_long_as_it_does(world: World, issuer) -> None:
+    """WebSockets, an API's streams and pages that listen to their session, each kind of its own."""
+    with SocketUpstream() as sockets:
+        async with serve_upstream(endless) as upstream:
+            apis = STREAMS.format(events=upstream.url, sockets=sockets.url)
+            built = await asyncio.to_thread(world.build, issuer, port=world.port(), workers=2, apis=apis)
+            async with built as bff, Browser(bff) as browser:
+                await browser.log_in("alice")
+                await eventually(lambda: _open(bff, websocket=0, events=0, answer=0, page=0))
+                async with (
+                    socket_of(browser, "/ws/echo"),
+                    socket_of(browser, "/ws/echo"),
+                    browser.stream("GET", "/events/x") as stream,
+                    browser.stream("GET", "/bff/events") as page,
+                ):
+                    assert [200, 200] == [stream.status_code, page.status_code]
+                    await eventually(lambda: _open(bff, websocket=2, events=1, answer=0, page=1))
+                await eventually(lambda: _open(bff, websocket=0, events=0, answer=0, page=0))
+
+
+async def _open(bff: Bff, **expected: int) -> bool:
+    found = await numbers(bff)
+    return all(found.get(series("bff_open_streams", kind=kind)) == count for kind, count in expected.items())
 
 
 async def test_nothing_personal_and_nothing_secret_is_exported(measured: Bff) -> None:
