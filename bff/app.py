@@ -36,11 +36,12 @@ from bff.from_settings import build_dev_server, build_route, build_session_limit
 from bff.http.cookies import CookieWriter
 from bff.observe.logs import emit_to_log
 from bff.oidc.transport import IssuerTransport
-from bff.proxy.api import ApiProxy, HeaderLimits
+from bff.proxy.api import ApiProxy
 from bff.proxy.asgi import Asgi
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
+from bff.proxy.head import HeaderLimits
 from bff.proxy.mount import build_mounts
 from bff.proxy.refusals import Refusals
 from bff.proxy.routes import RouteTable
@@ -71,14 +72,12 @@ class Bff:
 
     def __init__(self, settings: Settings, parts: Parts = NOTHING_ELSE) -> None:
         self.settings = settings
-        clock = parts.clock
-        self._clock = clock
+        self._clock = clock = parts.clock
         log = parts.emit or emit_to_log
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
         self.metrics = metrics = Measuring(settings, parts.metrics_folder, __version__, clock, log)
         self._observers = build_observers(settings, metrics, parts.emit)
-        store = parts.store or open_patient_store(settings.session)
-        self.store = store = metrics.store(store)
+        self.store = store = metrics.store(parts.store or open_patient_store(settings.session))
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
         recording = build_recording(audit, settings.audit.allowed_calls)
         self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
@@ -141,8 +140,7 @@ class Bff:
             sessions=self.sessions, renewer=self.renewer, clock=clock, principal_now=principal_now
         )
         refusals = Refusals(self.renewer, clock, emit)
-        upstream = metrics.upstream(self._upstream)
-        forward = Forwarder(upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
+        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
         self.routes = RouteTable(routes)
         self.api = ApiProxy(
             sessions=self.sessions,
@@ -160,9 +158,11 @@ class Bff:
             calls=self.statistics.calls,
             note_use=self.reviewing.usage.note,
             recording=recording,
+            meter=metrics.meter,
         )
         metrics.read_from(MeasuredParts(
-            store, self.sessions, self.feed, self._upstream, self.api, audit, ring, self.keys, routes, self._opened
+            store, self.sessions, self.feed, self._upstream, self.api, forward.failures, audit, ring, self.keys,
+            routes, self._opened,
         ))  # fmt: skip
         calls, carried = self.statistics.calls, self._observers.carried
         self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, calls, emit, carried)

@@ -9,8 +9,9 @@ from bff.crypto.key_ring import KeyRing
 from bff.events import Emit
 from bff.http.cookies import CookieWriter
 from bff.oidc.relying_party import RelyingParty
-from bff.proxy.api import HeaderLimits, PrincipalNow
+from bff.proxy.api import PrincipalNow
 from bff.proxy.front import Front
+from bff.proxy.head import HeaderLimits
 from bff.proxy.limits import RateLimit
 from bff.session.attempts import AttemptCookies
 from bff.session.grants import Grants

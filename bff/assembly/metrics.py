@@ -12,7 +12,7 @@ from litestar import Router
 
 from bff.access.auditing import AuditLog
 from bff.assembly.keys import KeyWatch
-from bff.assembly.metrics_calls import MeasuredRequests, MeasuredUpstream, Serve
+from bff.assembly.metrics_calls import MeasuredRequests, Serve
 from bff.assembly.metrics_store import MeasuredStore
 from bff.assembly.metrics_zeros import begin_at_nought
 from bff.config.settings import Settings
@@ -30,8 +30,10 @@ from bff.oidc.token_set import TokenSet
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
 from bff.proxy.call import Carry
+from bff.proxy.failures import Failures
 from bff.proxy.routes import Route
 from bff.proxy.streams import OpenCalls
+from bff.proxy.timing import Meter, Unmeasured
 from bff.proxy.upstream import Upstream
 from bff.proxy.upstreams import Upstreams
 from bff.session.changes import ChangeFeed
@@ -53,6 +55,7 @@ class MeasuredParts:
     feed: ChangeFeed
     upstream: Upstream
     api: ApiProxy
+    failures: Failures
     audit: AuditLog
     ring: KeyRing
     keys: KeyWatch | None
@@ -99,10 +102,6 @@ class Measuring:
             transport.on_exchange = self._note_exchange
         return transport
 
-    def upstream(self, upstream: Upstream) -> Upstream:
-        """Return the upstream, measured."""
-        return MeasuredUpstream(upstream, self._metrics) if self._is_on else upstream
-
     def refresh(self, refresh: Refresh) -> Refresh:
         """Return the refresh grant, measured."""
         if not self._is_on:
@@ -124,9 +123,14 @@ class Measuring:
 
         return measured
 
+    @property
+    def meter(self) -> Meter:
+        """What takes the timings of requests to routes."""
+        return self._requests or Unmeasured()
+
     def carried(self, carry: Carry) -> Carry:
-        """Return what serves API routes, measured."""
-        return self._requests.carried(carry) if self._requests is not None else carry
+        """Return what serves API routes as it is: it tells the meter itself."""
+        return carry
 
     def served(self, serve: Serve) -> Serve:
         """Return what serves everything else, measured."""
@@ -236,6 +240,8 @@ def _counted(parts: MeasuredParts) -> Iterator[Reading]:
     yield catalog.AUDIT_LOST, (), parts.audit.dropped
     for code, count in parts.api.refused.items():
         yield catalog.REJECTED, (code,), count
+    for labels, count in parts.failures.counts.items():
+        yield catalog.UPSTREAM_ERRORS, labels, count
 
 
 def _addresses(parts: MeasuredParts) -> Iterator[tuple[str, list[str]]]:

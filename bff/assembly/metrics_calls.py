@@ -3,19 +3,13 @@
 A request notes a few moments; adding up comes later, many requests at once. `make bench` tells what it costs.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
-from contextvars import ContextVar
-from time import perf_counter
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
-from bff.errors import BffError
 from bff.observe import metrics_catalog as catalog
 from bff.observe.metrics import Histogram, Metrics, Reading
 from bff.proxy.asgi import Message, Receive, Scope, Send
-from bff.proxy.call import Carry
 from bff.proxy.routes import Route
-from bff.proxy.upstream import Body, Headers, Upstream, UpstreamResponse
+from bff.proxy.timing import Timing
 
 Serve = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -25,36 +19,24 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _STATUS = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")  # none: nobody was left to answer, or nothing could be
 
 
-class _Timing:
-    """One request on its way."""
+class _Served(Timing):
+    """One that no route serves: what is answered is seen as it passes."""
 
-    __slots__ = ("_send", "began", "ended", "head_at", "method", "status", "upstream")
+    __slots__ = ("_send",)
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, method: str, send: Send) -> None:
+        super().__init__(method)
         self._send: Send | None = send
-        self.status = 0
-        self.upstream = 0.0  # seconds
-        self.began = perf_counter()
-
-    ended: float
-    head_at: float
-    method: str
 
     def send(self, message: Message) -> Awaitable[None]:
         """Pass on what is answered, and note when that begins."""
-        if not self.status and message["type"] == "http.response.start":
-            self.head_at = perf_counter()
-            self.status = message["status"]
+        if message["type"] == "http.response.start":
+            self.answer(message["status"])
         return self._send(message)  # type: ignore[misc]  # there until the end
 
-    def end(self, method: str) -> None:
-        """It is over."""
-        self.ended = perf_counter()
-        self.method = method
+    def end(self) -> None:
+        super().end()
         self._send = None
-
-
-_TIMING: ContextVar[_Timing | None] = ContextVar("timing", default=None)
 
 
 class _RouteNumbers:
@@ -66,12 +48,12 @@ class _RouteNumbers:
         self._route = route
         self._metrics = metrics
         self._requests: dict[tuple[str, int], int] = {}
-        self._waiting: list[_Timing] = []
+        self._waiting: list[Timing] = []
         self._whole = metrics.histogram(catalog.REQUEST_SECONDS, route)
         self._own = metrics.histogram(catalog.OWN_SECONDS, route)
         self._upstream: Histogram | None = None  # of what never calls one, there is none
 
-    def note(self, timing: _Timing) -> None:
+    def note(self, timing: Timing) -> None:
         """Take a request that is over. Many are counted at once: that takes half as long."""
         waiting = self._waiting
         waiting.append(timing)
@@ -108,12 +90,12 @@ class _RouteNumbers:
 
 
 class MeasuredRequests:
-    """Wraps what serves requests."""
+    """Takes the timings of requests to routes (see `Meter`), and wraps what serves all others."""
 
     def __init__(self, metrics: Metrics, prefix: str, endpoints: Collection[str]) -> None:
         """Take the paths below `prefix` that are counted on their own."""
         self._metrics = metrics
-        self._under_way = 0
+        self.under_way = 0
         self._pages = 0  # that listen to their session's events
         self._events_path = f"{prefix}/events".encode("ascii")
         self._routes: dict[str, _RouteNumbers] = {}
@@ -131,37 +113,24 @@ class MeasuredRequests:
         for route in self._routes.values():
             route.begin_at_nought("GET")
 
-    def carried(self, carry: Carry) -> Carry:
-        """Return the same for API routes, measured."""
-
-        async def measured(scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
-            timing = _Timing(send)
-            _TIMING.set(timing)
-            self._under_way += 1
-            try:
-                await carry(scope, receive, timing.send, route, rest)
-            finally:
-                self._under_way -= 1
-                timing.end(scope["method"])
-                (self._routes.get(route.path) or self._route(route.path)).note(timing)
-
-        return measured
+    def note(self, route: Route, timing: Timing) -> None:
+        """See `Meter.note`."""
+        (self._routes.get(route.path) or self._route(route.path)).note(timing)
 
     def served(self, serve: Serve) -> Serve:
         """Return the same for everything that is no API route, measured."""
 
         async def measured(scope: Scope, receive: Receive, send: Send) -> None:
-            timing = _Timing(send)
-            _TIMING.set(timing)
+            timing = _Served(scope["method"], send)
             listens = scope["raw_path"] == self._events_path
-            self._under_way += 1
+            self.under_way += 1
             self._pages += listens
             try:
                 await serve(scope, receive, timing.send)
             finally:
-                self._under_way -= 1
+                self.under_way -= 1
                 self._pages -= listens
-                timing.end(scope["method"])
+                timing.end()
                 self._named(scope["raw_path"]).note(timing)
 
         return measured
@@ -177,57 +146,9 @@ class MeasuredRequests:
         return found
 
     def _levels(self) -> Iterator[Reading]:
-        yield catalog.IN_PROGRESS, (), self._under_way
+        yield catalog.IN_PROGRESS, (), self.under_way
         yield catalog.OPEN_STREAMS, ("page",), self._pages
 
     def _read(self) -> Iterator[Reading]:
         for route in self._routes.values():
             yield from route.read()
-
-
-class MeasuredUpstream:
-    """Implements `Upstream`."""
-
-    def __init__(self, upstream: Upstream, metrics: Metrics) -> None:
-        self._upstream = upstream
-        self._metrics = metrics
-
-    def open(
-        self, route: Route, method: str, target: str, headers: Headers, body: Body
-    ) -> AbstractAsyncContextManager[UpstreamResponse]:
-        """See `Upstream.open`."""
-        return _MeasuredExchange(self._upstream.open(route, method, target, headers, body), route, self._metrics)
-
-    def start(self) -> None:
-        """See `Upstream.start`."""
-        self._upstream.start()
-
-    async def close(self) -> None:
-        """See `Upstream.close`."""
-        await self._upstream.close()
-
-
-class _MeasuredExchange:
-    __slots__ = ("_exchange", "_metrics", "_route")
-
-    def __init__(
-        self, exchange: AbstractAsyncContextManager[UpstreamResponse], route: Route, metrics: Metrics
-    ) -> None:
-        self._exchange = exchange
-        self._route = route
-        self._metrics = metrics
-
-    async def __aenter__(self) -> UpstreamResponse:
-        began = perf_counter()
-        try:
-            return await self._exchange.__aenter__()
-        except BffError as error:
-            self._metrics.count(catalog.UPSTREAM_ERRORS, self._route.path, error.code)
-            raise
-        finally:
-            timing = _TIMING.get()
-            if timing is not None:
-                timing.upstream += perf_counter() - began
-
-    def __aexit__(self, *details: Any) -> Coroutine[Any, Any, bool | None]:
-        return self._exchange.__aexit__(*details)  # handed on as it is: one step less to wait through

@@ -10,9 +10,9 @@ from bff.errors import BadRequestTarget
 
 MAX_TARGET = 8 * 1024  # bytes of path; longer ones are somebody's mistake or attack
 
-# Raw bytes that a path may hold. Not: controls, space, backslash, the signs of query and fragment, quotes and brackets
-# that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about, and whatever is not ASCII: its
-# encoded form is the one spelling that rules and upstreams can be held to.
+# Raw bytes that a path may hold. Not: controls, space, backslash, the signs of query and fragment, quotes and
+# brackets that clients must percent-encode (RFC 3986 §2) and that URL parsers disagree about, and whatever is not
+# ASCII: its encoded form is the one spelling that rules and upstreams can be held to.
 _ALLOWED = bytes(byte for byte in range(0x21, 0x7F) if byte not in b'\\#?<>"^`{|}')
 # The same in disguise, and the two bytes that occur only in overlong UTF-8.
 _FORBIDDEN_ESCAPES = re.compile(rb"%(?:[01][0-9a-f]|5c|7f|c0|c1)", re.IGNORECASE)

@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from bff.access.auditing.calls import UNRECORDED, CallRecording
 from bff.access.facts import RequestFacts
@@ -32,9 +31,10 @@ from bff.proxy.cors import is_preflight
 from bff.proxy.forward import Forwarder
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
-from bff.proxy.head import RequestHead, read_head
+from bff.proxy.head import HeaderLimits, RequestHead, read_head
 from bff.proxy.limits import OPEN_GATE, Gate
 from bff.proxy.routes import Route
+from bff.proxy.timing import UNTIMED, Meter, Timing, Unmeasured
 from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.principal import Principal
@@ -44,6 +44,7 @@ from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
 # TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
 # Nor is a method with a small letter: it is another one to our rules, and the same one to many upstreams (§9.1).
 _NEVER_FORWARDED = frozenset({"TRACE", "TRACK", "CONNECT"})
+_UNMEASURED = Unmeasured()
 _USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
@@ -54,14 +55,6 @@ OriginCheck = Callable[..., None]  # takes what `check_same_origin` takes, and r
 
 def _note_nothing(_live: LiveSession, _route: str, _method: str, _rule: int, _now: float) -> None:
     """Nobody reviews what is used."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderLimits:
-    """The most that a request's header section may hold."""
-
-    count: int
-    size: int  # bytes
 
 
 class ApiProxy:
@@ -85,12 +78,11 @@ class ApiProxy:
         calls: defaultdict[str, int] | None = None,
         note_use: NoteUse = _note_nothing,
         recording: CallRecording = UNRECORDED,
+        meter: Meter = _UNMEASURED,
     ) -> None:
         """`calls` is where requests are counted by route; `note_use` hears which rule let a call through."""
-        self._note_use = note_use
-        self._recording = recording
-        self._sessions = sessions
-        self._renewer = renewer
+        self._note_use, self._recording, self._meter = note_use, recording, meter
+        self._sessions, self._renewer = sessions, renewer
         self._forward = forward
         self._front = front
         self._own_origin = own_origin.encode("ascii")
@@ -108,9 +100,11 @@ class ApiProxy:
         """Serve one request whose path belongs to `route`."""
         request_id = new_request_id()
         self._calls[route.path] += 1
-        decided = False
+        decided, method = False, scope["method"]
+        meter = self._meter if not route.is_page else _UNMEASURED  # a page's is that of the app's files
+        timing = Timing(method)
+        meter.under_way += 1
         try:
-            method = scope["method"]
             if method in _NEVER_FORWARDED or not method.isupper():
                 raise MethodNotAllowed(allow=_USUAL)
             check_origin = check_same_origin
@@ -119,8 +113,9 @@ class ApiProxy:
                 plain, send = send, route.cors.answering(send, scope["headers"])
                 if method == "OPTIONS" and is_preflight(scope["headers"]):
                     await route.cors.answer_preflight(plain, self._read(scope)[0].origin)
+                    timing.answer(204)
                     return
-            call = await self.admit(scope, method, route, rest, request_id, check_origin)
+            call = await self.admit(scope, method, route, rest, request_id, check_origin, timing=timing)
             decided = True
             if self._crowd is None:
                 await self._forward(scope, receive, send, call)
@@ -129,12 +124,16 @@ class ApiProxy:
                     await self._forward(scope, receive, send, call)
         except BffError as error:
             await read_away(receive, scope["headers"], error)
-            await self._refuse(send, error, request_id)
+            await self._refuse(send, error, request_id, timing)
         except Exception as error:  # a mistake of ours: told, and answered if nothing has been answered yet
             self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
             if decided:
                 raise
-            await self._refuse(send, BffError(), request_id)
+            await self._refuse(send, BffError(), request_id, timing)
+        finally:
+            meter.under_way -= 1
+            timing.end()
+            meter.note(route, timing)
 
     async def admit(
         self,
@@ -145,6 +144,7 @@ class ApiProxy:
         request_id: str,
         check_origin: OriginCheck,
         read: tuple[RequestHead, str] | None = None,
+        timing: Timing = UNTIMED,
     ) -> Call:
         """Take the steps that decide, whoever carries the call out; raises what `_refuse` answers.
 
@@ -186,7 +186,7 @@ class ApiProxy:
             self._tell_allowed(route, method, rule, live)
         if route.request_rules is not None:
             head.forward = route.request_rules.apply(head.forward, self._principal(live, self._clock()))
-        return Call(route, rest, head, address, authorization, request_id, method, live)
+        return Call(route, rest, head, address, authorization, request_id, method, live, timing)
 
     def allows(self, call: Call) -> bool:
         """Decide anew on a call that stays open, for its user's roles or claims have changed."""
@@ -286,9 +286,10 @@ class ApiProxy:
             return live.principal if live is not None else None
         return self._principal_now(live.principal, now)
 
-    async def _refuse(self, send: Send, error: BffError, request_id: str) -> None:
+    async def _refuse(self, send: Send, error: BffError, request_id: str, timing: Timing) -> None:
         self.refused[error.code] += 1
         status, headers, body = build_problem_response(error, request_id)
+        timing.answer(status)
         if isinstance(error, CookieUnreadable):
             headers.append((b"set-cookie", self._cookie_deletion))
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bff.proxy.asgi import Receive, Scope, Send
 from bff.proxy.head import RequestHead
 from bff.proxy.routes import Route
+from bff.proxy.timing import UNTIMED, Timing
 from bff.session.live import LiveSession
 
 # Serves one request whose path belongs to a route; the last is the rest of the path.
@@ -23,3 +24,4 @@ class Call(NamedTuple):
     request_id: str
     method: str = "GET"
     live: LiveSession | None = None  # whose session it is, where the route asks for one
+    timing: Timing = UNTIMED

@@ -58,7 +58,7 @@ class Forwarder:
                 nothing has been answered yet. An answer that breaks later is cut, so that it never looks complete
                 (RFC 9112 §8).
         """
-        task = self._hangups.current()
+        task, timing = self._hangups.current(), call.timing
         try:
             body = await self._body(receive, call) if call.head.has_body else None
             if isinstance(body, Upload):
@@ -71,12 +71,16 @@ class Forwarder:
                     body.on_end = None  # the client may read on for a moment, and this call is over
             else:
                 self._hangups.watch(task, receive, call)
+                timing.ask()
                 async with self._open(scope, call, body) as response:
+                    timing.hear()
                     another = await self._another(call, response) if response.status == 401 else None
                     if another is None:
                         await self._answer(scope, send, call, response)
                         return
+                timing.ask()
                 async with self._repeat(scope, call, body, another) as response:
+                    timing.hear()
                     await self._answer(scope, send, call, response)
         except (UpstreamUnreachable, UpstreamTimeout, UpstreamBusy) as error:
             self.failures.note(call.route, error.code, call.request_id)
@@ -95,6 +99,7 @@ class Forwarder:
             self._hangups.stop(task)
 
     async def _upload(self, scope: Scope, send: Send, call: Call, upload: Upload) -> None:
+        call.timing.ask()
         try:
             async with asyncio.timeout(call.route.timeout) as upload.deadline:
                 exchange = self._open(scope, call, upload.chunks())
@@ -105,6 +110,7 @@ class Forwarder:
             if upload.failure is not None:
                 raise upload.failure from None
             raise
+        call.timing.hear()
         upload.deadline = None  # the answer has begun; what is left of the body may take its time beside it
         try:
             if response.status == 401 and self._refusals is not None:
@@ -164,6 +170,7 @@ class Forwarder:
         task = self._hangups.current()
         if flow is not None:
             self._hangups.flows(task, flow)
+        call.timing.answer(response.status)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         try:
             if body is not None:

@@ -26,6 +26,14 @@ _MISSING = "\0"
 _KNOWN_MAX = 2048
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderLimits:
+    """The most that a request's header section may hold."""
+
+    count: int
+    size: int  # bytes
+
+
 @dataclass(slots=True)
 class RequestHead:
     """What a request's headers say. `forward` are the headers that may pass, in order."""

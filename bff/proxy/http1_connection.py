@@ -7,7 +7,7 @@ much of it may wait, how long to wait for it, and whether the connection may car
 import asyncio
 from enum import IntEnum
 from math import inf
-from typing import Any, cast
+from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -295,8 +295,3 @@ class Connection(asyncio.Protocol):
 def _ends_a_head(data: bytes) -> bool:
     """Whether a head that was completed by this has nothing after it."""
     return data.endswith(b"\r\n\r\n") or data in {b"\n", b"\r\n"}
-
-
-def connection_of(made: tuple[Any, Any]) -> Connection:
-    """Return the connection out of what the loop's `create_connection` returns."""
-    return cast("Connection", made[1])

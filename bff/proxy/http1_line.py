@@ -4,10 +4,11 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 from bff.errors import UpstreamUnreachable
-from bff.proxy.http1_connection import Connection, connection_of
+from bff.proxy.http1_connection import Connection
 from bff.proxy.http1_request import LAST_CHUNK, frame_chunk, write_head
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, url_of
@@ -103,7 +104,7 @@ class Http1Line:
             raise ConnectTimeout from error
         except (OSError, UnicodeError) as error:  # the latter: a name that cannot be looked up
             raise UpstreamUnreachable from error
-        self._connection = connection_of(made)
+        self._connection = cast("Connection", made[1])
         return self._connection
 
 

@@ -6,13 +6,13 @@ from bff.errors import BadRequestTarget, BffError, RouteNotFound
 from bff.events import TRACE, Emit, Trace
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
-from bff.proxy.api import ApiProxy, HeaderLimits
+from bff.proxy.api import ApiProxy
 from bff.proxy.asgi import Asgi, Receive, Scope, Send
 from bff.proxy.call import Carry
 from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
 from bff.proxy.gateway import Gateway
-from bff.proxy.head import read_head
+from bff.proxy.head import HeaderLimits, read_head
 from bff.proxy.routes import Route, RouteTable
 from bff.proxy.websocket import SocketProxy, refuse_socket
 from bff.web.identity import naming
