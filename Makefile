@@ -32,7 +32,7 @@ console: ## the console's files, for a server that runs from this folder
 # pytest comes last, so that its summary is the last line. The plugin makes a skipped test a failure; the profile has
 # hypothesis search in the same places each time, and allows for a slow machine.
 test: ## linters, types, the front end's tests and all of pytest
-	@$(SET_UP) python issuer app console chromium nginx caddy gateways
+	@$(SET_UP) python issuer app console chromium nginx caddy gateways prometheus
 	@$(MAKE) --no-print-directory check
 	@PYTHONPATH=.ci $(PY) -m pytest -p every_test_runs --hypothesis-profile=ci -n $(JOBS) --dist loadfile \
 		$(PYTEST_ARGS)

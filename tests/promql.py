@@ -48,6 +48,24 @@ def asked_for(query: str) -> dict[str, set[str]]:
     return found
 
 
+def operands(query: str) -> list[str]:
+    """What an alert's expression compares, each as a query of its own; numbers are left out."""
+    return list(_operands(promql_parser.parse(query)))
+
+
+def _operands(node: Any) -> Iterator[str]:
+    match type(node).__name__:
+        case "BinaryExpr" if str(node.op) in {"<", ">", "<=", ">=", "==", "!=", "and", "or", "unless"}:
+            yield from _operands(node.lhs)
+            yield from _operands(node.rhs)
+        case "ParenExpr":
+            yield from _operands(node.expr)
+        case "NumberLiteral":
+            return
+        case _:
+            yield str(node)
+
+
 def _filled_in(query: str) -> str:
     filled = query.replace("$__rate_interval", "5m").replace("$instance", ".*")
     assert not re.search(r"\$\w", filled), f"an unknown variable in {query}"

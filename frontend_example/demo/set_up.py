@@ -8,6 +8,7 @@
     nginx     what tests put before and behind bff, and the benchmarks compare with, by apt-get where we may
     caddy     likewise
     gateways  Traefik and Envoy, which tests put before bff: in .cache/gateways, as locked wheels carry them
+    prometheus  which tests have read the metrics and check the alert rules: in .cache, out of Debian's package
     wrk       what the benchmarks make load with, likewise
 
 Runs on a bare Python, before anything is installed: nothing but the standard library is imported here. A part is
@@ -45,6 +46,8 @@ GATEWAYS = CACHE / "gateways"
 TRAEFIK = GATEWAYS / "bin" / "traefik"
 ENVOY = GATEWAYS / "envoy" / "_bin" / "envoy"
 CHROMIUM = Path("/usr/bin/chromium")  # where the browser tests look for it
+PROMETHEUS = CACHE / "prometheus" / "usr" / "bin" / "prometheus"
+PROMTOOL = PROMETHEUS.with_name("promtool")
 _TAIL = 25  # lines of a failed command's output
 
 
@@ -290,6 +293,35 @@ def set_up_caddy() -> None:
         _apt_install("caddy", "which tests put before bff")
 
 
+def set_up_prometheus() -> None:
+    """Prometheus and promtool in .cache, out of Debian's package: installed, it would start, on a port of ours.
+
+    Raises:
+        SetUpFailed: there is neither of them on PATH, nor a way to the package.
+    """
+    with alone("prometheus-install"):
+        if all(map(shutil.which, (PROMETHEUS.name, PROMTOOL.name))) or (PROMETHEUS.exists() and PROMTOOL.exists()):
+            return
+        purpose = "which tests have read the metrics and check the alert rules"
+        apt = shutil.which("apt-get")
+        if apt is None or shutil.which("dpkg-deb") is None:
+            raise SetUpFailed(
+                f"prometheus is missing, {purpose}. Please install it with promtool, so that they are on PATH."
+            )
+        folder = CACHE / "prometheus"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        log = STATE / "prometheus.log"
+        log.unlink(missing_ok=True)
+        with told("Fetching Prometheus"):
+            if os.geteuid() == 0:
+                run(log, [apt, "update", "-q"])
+            steps = (
+                'cd "$1" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb'
+            )
+            run(log, ["/bin/sh", "-c", steps, "fetch", folder])
+
+
 def set_up_wrk() -> None:
     """wrk on PATH."""
     if not shutil.which("wrk"):
@@ -305,6 +337,7 @@ PARTS: Mapping[str, Callable[[], None]] = {
     "nginx": set_up_nginx,
     "caddy": set_up_caddy,
     "gateways": set_up_gateways,
+    "prometheus": set_up_prometheus,
     "wrk": set_up_wrk,
 }
 

@@ -109,10 +109,33 @@ def test_debian_packages_are_installed_as_root_after_an_update(state, monkeypatc
     assert capsys.readouterr().out.startswith("Installing chromium … ")
 
 
+@pytest.mark.parametrize(
+    "present", [{"prometheus", "promtool"}, {"prometheus", "apt-get", "dpkg-deb"}, {"promtool"}]
+)
+def test_prometheus_is_fetched_unless_both_of_its_programs_are_there(state, monkeypatch, capsys, present):
+    """Without root, and without anything being installed or started."""
+    commands = []
+    monkeypatch.setattr(set_up, "CACHE", state)
+    monkeypatch.setattr(set_up, "PROMETHEUS", state / "prometheus" / "prometheus")
+    monkeypatch.setattr(set_up, "PROMTOOL", state / "prometheus" / "promtool")
+    monkeypatch.setattr(set_up.shutil, "which", lambda name: f"/usr/bin/{name}" if name in present else None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(set_up, "run", lambda _log, command: commands.append(command))
+
+    assert (1 if present == {"promtool"} else 0) == set_up.main(["prometheus"])
+    if "apt-get" in present:
+        ((shell, _, steps, _, folder),) = commands
+        assert ("/bin/sh", state / "prometheus") == (shell, folder)
+        assert "apt-get download" in steps
+    else:
+        assert [] == commands
+        assert ("so that they are on PATH" in capsys.readouterr().err) is (present == {"promtool"})
+
+
 def test_unknown_part_is_refused_before_anything_is_done(state, capsys):
     """Exit 2, with the parts that there are."""
     assert 2 == set_up.main(["python", "pyhton"])
-    assert "python|issuer|app|console|chromium|nginx|caddy|gateways|wrk" in capsys.readouterr().err
+    assert "python|issuer|app|console|chromium|nginx|caddy|gateways|prometheus|wrk" in capsys.readouterr().err
 
 
 # ── every test runs ──────────────────────────────────────────────────────────────────────────────────────
