@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import socket
+import ssl
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from tests.servers import Server
 
 HOST = "app.example.com"  # as the configurations have it
 # What Debian's nginx.conf does around the files of conf.d, for whoever runs the tests.
-_NGINX_MAIN = """
+NGINX_MAIN = """
 daemon off;
 error_log stderr warn;
 pid {folder}/nginx.pid;
@@ -63,7 +66,7 @@ class Nginx(DeployedProxy):
     """deploy/nginx/bff.conf."""
 
     def _prepare(self, bff_socket: Path) -> Sequence[str]:
-        text = _adapted(
+        text = adapted(
             ROOT / "deploy" / "nginx" / "bff.conf",
             {
                 "unix:/run/bff/bff.sock": f"unix:{bff_socket}",
@@ -76,8 +79,8 @@ class Nginx(DeployedProxy):
         (self.folder / "bff.conf").write_text(text)
         user = "user root;" if os.geteuid() == 0 else ""
         main = self.folder / "nginx.conf"
-        main.write_text(_NGINX_MAIN.format(folder=self.folder, user=user))
-        return [_program("nginx", "nginx-light"), "-p", str(self.folder), "-e", "stderr", "-c", str(main)]
+        main.write_text(NGINX_MAIN.format(folder=self.folder, user=user))
+        return [program("nginx", "nginx-light"), "-p", str(self.folder), "-e", "stderr", "-c", str(main)]
 
 
 class Caddy(DeployedProxy):
@@ -85,7 +88,7 @@ class Caddy(DeployedProxy):
 
     def _prepare(self, bff_socket: Path) -> Sequence[str]:
         ports = f"\thttp_port {self.plain_port}\n\thttps_port {self.port}\n"
-        text = _adapted(
+        text = adapted(
             ROOT / "deploy" / "caddy" / "Caddyfile",
             {
                 "unix//run/bff/bff.sock": f"unix/{bff_socket}",
@@ -95,10 +98,30 @@ class Caddy(DeployedProxy):
         )
         file = self.folder / "Caddyfile"
         file.write_text(text)
-        return [_program("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", str(file)]
+        return [program("caddy", "caddy"), "run", "--adapter", "caddyfile", "--config", str(file)]
 
 
-def _adapted(file: Path, changes: dict[str, str]) -> str:
+def wait_for_name(proxy: DeployedProxy) -> None:
+    """Returns once it serves its certificate: some listen before they have read all of their configuration.
+
+    Raises:
+        ServerFailed: it does not.
+    """
+    trust = ssl.create_default_context(cafile=str(proxy.certificate))
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", proxy.port), 5) as plain:
+                trust.wrap_socket(plain, server_hostname=HOST).close()
+        except OSError as error:
+            if time.monotonic() > deadline or not proxy.process.is_running:
+                raise ServerFailed(f"no TLS for {HOST}: {error}\n{proxy.process.output}") from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def adapted(file: Path, changes: dict[str, str]) -> str:
     """The configuration with what belongs to a machine in the place of what we wrote."""
     text = file.read_text()
     for ours, theirs in changes.items():
@@ -107,8 +130,8 @@ def _adapted(file: Path, changes: dict[str, str]) -> str:
     return text
 
 
-def _program(name: str, package: str) -> str:
-    program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if program is None:
+def program(name: str, package: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
         raise ServerFailed(f"{name} is not installed: `apt-get install {package}`")
-    return program
+    return found

@@ -110,16 +110,9 @@ class Gateway:
         self._peers: dict[str, bool] = {}
         self._addresses: dict[bytes, str] = {}
         self._harmless: set[bytes] = set()
-        self._set_by_routes = frozenset(
-            name.encode("ascii")
-            for route in routes.each
-            if route.request_rules
-            for name in route.request_rules.names
-        )
-        self._removable = {
-            route.path: sorted({*_REMOVED, *(route.request_rules.names if route.request_rules else ())})
-            for route in routes.each
-        }
+        set_by_routes = {name for route in routes.each if route.request_rules for name in route.request_rules.names}
+        self._set_by_routes = frozenset(name.encode("ascii") for name in set_by_routes)
+        self._removable = sorted({*_REMOVED, *set_by_routes})
 
     def is_asked(self, path: bytes) -> bool:
         """Tell whether a path is ours: it alone, or, where the original target follows it, below it."""
@@ -252,7 +245,7 @@ class Gateway:
                 headers.append((b"cookie", kept))
         if self._dialect.removes_on_demand:
             said = {name for name, _ in headers}
-            gone = ",".join(name for name in self._removable[route.path] if name.encode("ascii") not in said)
+            gone = ",".join(name for name in self._removable if name.encode("ascii") not in said)
             headers.append((b"x-envoy-auth-headers-to-remove", gone.encode("ascii")))
         return headers
 
