@@ -1,4 +1,4 @@
-"""nginx, Caddy and Traefik with the configurations of deploy/, on ports of the test's, with a certificate for a day."""
+"""nginx, Caddy and Traefik with the configurations of deploy/, on ports of the test's, certified for a day."""
 
 import os
 import shutil
