@@ -50,11 +50,12 @@ class Connection(asyncio.Protocol):
         self._upload: asyncio.Task[None] | None = None
         self._due = inf
         self._idle_since = loop.time()
-        self._looks_at = self._idle_since + min(patience, KEEP_IDLE)
-        self._timer = loop.call_at(self._looks_at, self._look)
 
+    # There from the connection on:
     _transport: asyncio.Transport
     _parser: HttpResponseParser
+    _timer: asyncio.TimerHandle
+    _looks_at: float
 
     # ── what is done with it ────────────────────────────────────────────────────────────────────────────
 
@@ -155,6 +156,7 @@ class Connection(asyncio.Protocol):
         """See `asyncio.BaseProtocol`."""
         self._transport = cast("asyncio.Transport", transport)
         self._parser = HttpResponseParser(self)
+        self._look_later(self._loop.time() + min(self._patience, KEEP_IDLE))
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -183,6 +185,7 @@ class Connection(asyncio.Protocol):
         """See `asyncio.BaseProtocol`."""
         self._lost = True
         self._timer.cancel()
+        del self._parser  # each holds the other
         if self._failure is None:
             self._failure = UpstreamUnreachable()
         if self._upload is not None:

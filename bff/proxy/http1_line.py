@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import cast
 from urllib.parse import urlsplit
 
 from bff.errors import UpstreamUnreachable
@@ -104,7 +103,7 @@ class Http1Line:
             raise ConnectTimeout from error
         except (OSError, UnicodeError) as error:  # the latter: a name that cannot be looked up
             raise UpstreamUnreachable from error
-        self._connection = cast("Connection", made[1])
+        self._connection = made[1]
         return self._connection
 
 
