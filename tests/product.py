@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +26,7 @@ from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 from tests.sign_in import sign_in
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 60.0
 
 
 class Bff(Server):
@@ -170,18 +170,20 @@ format = "json"
 
     def worker_pids(self) -> list[int]:
         """The processes that serve, without the one that watches over them."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
         beside = (b"/bin/sh", b"bff.cli.renewals")
         return [
-            pid for pid, command in commands.items() if command and not any(other in command for other in beside)
+            pid for pid, command in self._children() if command and not any(other in command for other in beside)
         ]
 
     def renewal_pid(self) -> int:
         """The process that renews, where there is one."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        (found,) = [pid for pid in children if b"bff.cli.renewals" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-        return int(found)
+        (found,) = [pid for pid, command in self._children() if b"bff.cli.renewals" in command]
+        return found
+
+    def _children(self) -> Iterator[tuple[int, bytes]]:
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+                yield int(pid), Path(f"/proc/{pid}/cmdline").read_bytes()
 
     def audited(self, event: str) -> list[dict[str, Any]]:
         """The lines of the audit log that tell of this event."""

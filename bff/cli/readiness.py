@@ -8,10 +8,11 @@ from pathlib import Path
 
 from litestar import Litestar
 
+from bff.cli.listening import listens
 from bff.config.workers_folder import reports_folder
 
 _LOOK_EVERY = 0.02  # seconds
-_LISTENS_WITHIN = 0.2  # seconds between a worker's word and its socket
+_LISTENS_WITHIN = 0.2  # seconds between a worker's word and its socket, where that cannot be looked up
 
 
 @asynccontextmanager
@@ -27,14 +28,25 @@ def _report() -> None:
         (folder / str(os.getpid())).touch()
 
 
-def await_worker(folder: Path, pid: int, within: float, is_pointless: Callable[[], bool]) -> bool:
-    """Wait until a worker listens; False when it does not in so many seconds, or there is no point in it."""
+def await_worker(folder: Path, pid: int, port: int | None, within: float, is_pointless: Callable[[], bool]) -> bool:
+    """Wait until a worker listens; False when it does not in so many seconds, or there is no point in it.
+
+    `port`: where it listens by itself; None: on a socket that it was given.
+    """
     deadline = time.monotonic() + within
     report = folder / str(pid)
-    while not report.exists():
-        if time.monotonic() >= deadline or is_pointless():
-            return False
-        time.sleep(_LOOK_EVERY)
+
+    def comes(event: Callable[[], bool | None]) -> bool | None:
+        while (outcome := event()) is False:
+            if time.monotonic() >= deadline or is_pointless():
+                return False
+            time.sleep(_LOOK_EVERY)
+        return outcome
+
+    if not comes(report.exists):
+        return False
     report.unlink(missing_ok=True)
-    time.sleep(_LISTENS_WITHIN)
-    return True
+    is_listening = True if port is None else comes(lambda: listens(pid, port))
+    if is_listening is None:
+        time.sleep(_LISTENS_WITHIN)
+    return is_listening is not False

@@ -20,6 +20,7 @@ FIXED = frozenset(
         "server.workers",
         "server.max_header_size",
         "server.shutdown_timeout",
+        "server.drain_delay",
         "server.renewal_process",
         "log.level",
     }
@@ -63,7 +64,8 @@ class ReloadingServer(MPServer):
             def start_and_wait() -> None:
                 start()
                 pid = worker.inner.pid
-                if not await_worker(self.reports, pid, _START_WITHIN, lambda: self._gave_up(worker)):
+                port = None if self.bind_uds else self.bind_port  # workers inherit a Unix socket, which listens
+                if not await_worker(self.reports, pid, port, _START_WITHIN, lambda: self._gave_up(worker)):
                     _say(f"worker {pid} does not listen yet")
 
             worker.start = start_and_wait  # type: ignore[method-assign]

@@ -1,6 +1,7 @@
 """`bff run`: the server. granian supervises the workers; each worker is one process with one event loop."""
 
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def run(settings: Settings, config_path: Path) -> None:
     adopt_library_logs(settings.log.level)
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
+    os.register_at_fork(after_in_child=_obey_signals)
     server = ReloadingServer(
         _WORKER,
         address=host if unix is None else "127.0.0.1",
@@ -59,7 +61,7 @@ def run(settings: Settings, config_path: Path) -> None:
         ),
         respawn_failed_workers=True,
         respawn_interval=0.0,  # a new worker is waited for until it listens
-        workers_kill_timeout=max(1, int(settings.server.shutdown_timeout)),
+        workers_kill_timeout=max(1, int(settings.server.shutdown_timeout + settings.server.drain_delay)),
         log_level=build_server_level(settings.log.level),
         log_dictconfig=SERVER_LOGS,
     )
@@ -77,6 +79,12 @@ def run(settings: Settings, config_path: Path) -> None:
             server.serve()
         finally:
             renewals.stop()
+
+
+def _obey_signals() -> None:
+    """Have a worker that is still being loaded end with a signal: it inherits what would only note that down."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,4 +1,8 @@
-"""How a worker stops: it drains, says goodbye to its sockets, and only then lets the server go."""
+"""How a worker stops: unready, then deaf to new connections, then silent, and only then does the server end.
+
+What comes while it drains is answered, with the word that the connection closes. Sockets and streams are told to go
+elsewhere at once.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,17 +11,26 @@ _LONGEST = 3.0  # seconds
 
 
 class Stop:
-    """Stands between the stop signals and granian, which waits for answers but not for sockets: it would cut them.
+    """Stands between the stop signals and granian, which waits for answers, and cuts everything else.
 
     granian asks the event loop for the signals once the application is loaded. What it asks for is kept here, and
-    called when the sockets have been closed; at once on a second signal.
+    called when the sockets have been closed and no more requests come; at once on a second signal.
     """
 
     def __init__(
-        self, drain: Callable[[], None], sockets_closed: Callable[[], Awaitable[object]], shutdown_timeout: float
+        self,
+        *,
+        drain: Callable[[], None],
+        stop_listening: Callable[[], None],
+        at_rest: Callable[[], Awaitable[object]],
+        delay: float,
+        shutdown_timeout: float,
     ) -> None:
+        """`delay`: seconds in which it is unready and still takes connections. `at_rest` returns when it may go."""
         self._drain = drain
-        self._sockets_closed = sockets_closed
+        self._stop_listening = stop_listening
+        self._at_rest = at_rest
+        self._delay = delay
         self._patience = min(_LONGEST, shutdown_timeout / 2)
         self._held: dict[int, Callable[[], object]] = {}
         self._leaving: asyncio.Task[None] | None = None
@@ -37,12 +50,14 @@ class Stop:
             self._held[number]()
             return
         self._drain()
-        self._leaving = loop.create_task(self._leave(number), name="close-sockets")
+        self._leaving = loop.create_task(self._leave(number), name="drain")
 
     async def _leave(self, number: int) -> None:
         try:
+            await asyncio.sleep(self._delay)
+            self._stop_listening()
             async with asyncio.timeout(self._patience):
-                await self._sockets_closed()
+                await self._at_rest()
         except TimeoutError:
             pass  # whoever takes no close by now is cut
         finally:

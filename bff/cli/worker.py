@@ -10,6 +10,8 @@ from granian.server.embed import Server as EmbeddedServer
 from litestar import Litestar
 
 from bff.app import Bff, Parts
+from bff.cli.draining import Draining
+from bff.cli.listening import PublicSockets
 from bff.cli.readiness import reporting
 from bff.cli.server_logs import SERVER_LOGS, build_server_level
 from bff.cli.stopping import Stop
@@ -19,13 +21,12 @@ from bff.config.load import find_config_file
 from bff.config.metrics_folder import metrics_folder
 from bff.config.workers_folder import find_renewals
 from bff.observe.logs import adopt_library_logs, configure_logs
-from bff.web.front_door import FrontDoor
 
 # Container objects made since the last look for cycles. With Python's 700 each few requests under way mean a look.
 _GARBAGE = 10_000
 
 
-def build() -> FrontDoor:
+def build() -> Draining:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
     settings, warnings = load_with_findings()
     configure_logs(settings.log.level, settings.log.format.value)
@@ -55,8 +56,26 @@ def build() -> FrontDoor:
             server.stop()  # type: ignore[no-untyped-call]
             await asyncio.wait([serving], timeout=2.0)
 
-    Stop(bff.drain, bff.sockets.closed, settings.server.shutdown_timeout).stand_between(asyncio.get_event_loop())
-    app = bff.front_door([reporting] if listen == "same" else [management, reporting])
+    sockets = PublicSockets(settings.server.listen)
+    app = Draining(
+        bff.front_door([reporting] if listen == "same" else [management, reporting]), sockets.is_connected
+    )
+
+    def drain() -> None:
+        bff.drain()
+        app.close_connections()
+
+    async def at_rest() -> None:
+        await asyncio.gather(bff.sockets.closed(), app.quiet())
+
+    stop = Stop(
+        drain=drain,
+        stop_listening=sockets.stop_listening,
+        at_rest=at_rest,
+        delay=settings.server.drain_delay,
+        shutdown_timeout=settings.server.shutdown_timeout,
+    )
+    stop.stand_between(asyncio.get_event_loop())
     gc.collect()
     gc.freeze()  # what is loaded now lives as long as the process
     gc.set_threshold(_GARBAGE, 20, 20)

@@ -20,17 +20,27 @@ class Server:
     def drain(self) -> None:
         self.told.append("drain")
 
-    async def sockets_closed(self) -> None:
+    async def at_rest(self) -> None:
         await self.closed.wait()
-        self.told.append("sockets closed")
+        self.told.append("at rest")
+
+    def stop_listening(self) -> None:
+        self.told.append("deaf")
 
     def stop(self, number: int, _frame: object) -> None:
         self.told.append(signal.Signals(number).name)
         self.gone.set()
 
-    def stand_by(self, shutdown_timeout: float) -> None:
+    def stand_by(self, shutdown_timeout: float, delay: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
-        Stop(self.drain, self.sockets_closed, shutdown_timeout).stand_between(loop)
+        stop = Stop(
+            drain=self.drain,
+            stop_listening=self.stop_listening,
+            at_rest=self.at_rest,
+            delay=delay,
+            shutdown_timeout=shutdown_timeout,
+        )
+        stop.stand_between(loop)
         loop.add_signal_handler(signal.SIGUSR1, self.stop, signal.SIGUSR1, None)
 
     async def signalled(self) -> None:
@@ -48,12 +58,12 @@ async def test_server_is_let_go_once_the_sockets_are_closed(server):
     """granian waits for no socket, so it hears of the signal last."""
     server.stand_by(20.0)
     await server.signalled()
-    assert ["drain"] == server.told
+    assert ["drain", "deaf"] == server.told
     server.closed.set()
     async with asyncio.timeout(5):
         await server.gone.wait()
 
-    assert ["drain", "sockets closed", "SIGUSR1"] == server.told
+    assert ["drain", "deaf", "at rest", "SIGUSR1"] == server.told
 
 
 async def test_socket_that_does_not_close_holds_nothing_up(server):
@@ -63,7 +73,19 @@ async def test_socket_that_does_not_close_holds_nothing_up(server):
     async with asyncio.timeout(5):
         await server.gone.wait()
 
-    assert ["drain", "SIGUSR1"] == server.told
+    assert ["drain", "deaf", "SIGUSR1"] == server.told
+
+
+async def test_worker_is_unready_before_it_is_deaf(server):
+    """A load balancer has time to notice, and its connections are taken meanwhile."""
+    server.closed.set()
+    server.stand_by(20.0, delay=0.1)
+    await server.signalled()
+    assert ["drain"] == server.told
+    async with asyncio.timeout(5):
+        await server.gone.wait()
+
+    assert ["drain", "deaf", "at rest", "SIGUSR1"] == server.told
 
 
 async def test_second_signal_is_obeyed_at_once(server):
@@ -72,6 +94,6 @@ async def test_second_signal_is_obeyed_at_once(server):
     await server.signalled()
     await server.signalled()
 
-    assert ["drain", "SIGUSR1"] == server.told
+    assert ["drain", "deaf", "SIGUSR1"] == server.told
     server.closed.set()
     await asyncio.sleep(0.01)
