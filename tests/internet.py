@@ -42,7 +42,7 @@ __all__ = ["COOKIE", "KEYS", "ORIGIN", "Browser", "FakeUpstream", "Response", "S
 ORIGIN = "https://app.test"
 COOKIE = "__Host-bff"
 KEYS = ("q4Hk0T0l1b3zqJ0C9m2sXw7dVt5yUe8RfGhAiPoLkNM", "Zx8vB2nM4aS6dF1gH3jK5lQ7wE9rT0yUiOpLmNbVcX0")
-PATIENCE = 5.0  # real seconds that a test waits for what must come
+PATIENCE = 30.0  # real seconds that a test waits for what must come
 
 
 async def settle() -> None:

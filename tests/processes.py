@@ -13,8 +13,9 @@ from types import TracebackType
 from typing import Self
 
 ROOT = Path(__file__).resolve().parent.parent
-START_TIMEOUT = 30.0  # seconds, generous: the machine may be busy with other tests
+START_TIMEOUT = 60.0  # seconds, generous: the machine may be busy with other tests
 STOP_TIMEOUT = 5.0
+EXIT_TIMEOUT = 30.0  # generous as well
 _POLL = 0.02
 
 # A watcher holds the read end of a pipe of ours. When we are gone, however that came about, it kills the group.
@@ -118,7 +119,7 @@ class ServerProcess:
             else:
                 return
 
-    def wait_for_exit(self, timeout: float = STOP_TIMEOUT) -> int:
+    def wait_for_exit(self, timeout: float = EXIT_TIMEOUT) -> int:
         """Its exit status, once it has ended by itself.
 
         Raises:

@@ -38,7 +38,7 @@ async def refusal(browser: Browser, path: str, **options: object) -> tuple[int, 
     return response.status_code, json.loads(bytes(response.body))["code"]
 
 
-async def closed(socket: ClientConnection, within: float = 5.0) -> tuple[int | None, str | None]:
+async def closed(socket: ClientConnection, within: float = 30.0) -> tuple[int | None, str | None]:
     """Code and reason with which the socket is closed for the browser."""
     try:
         async with asyncio.timeout(within):

@@ -24,7 +24,7 @@ from tests.processes import reserve_port
 from tests.product import Bff, redirect_uris
 from tests.servers import DemoApi, Issuer, Valkey, start_demo_api, start_issuer, start_valkey
 
-PATIENCE = 10.0  # seconds that a test waits for what must come
+PATIENCE = 30.0  # seconds that a test waits for what must come
 BRIEF = 3  # seconds that access tokens of the brief issuer live
 AUDIENCE = "https://api.demo.example"
 _PORTS = 96  # addresses of BFFs that the issuers know: more than all tests take, should one process run them

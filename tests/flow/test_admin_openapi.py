@@ -9,7 +9,7 @@ import pytest
 
 from bff.config.settings import AuditSettings
 from tests.administered import administered, handle_of, managed, signed_in
-from tests.internet import World
+from tests.internet import PATIENCE, World
 from tests.json_schema import problems, referred
 
 
@@ -42,7 +42,7 @@ async def test_every_answer_is_what_the_document_says(world):
     await signed_in(world, "alice")
     await bob.request("DELETE", "/api/tasks/1")
     handle = await handle_of(bob)
-    async with asyncio.timeout(5):  # seen people are written in the background
+    async with asyncio.timeout(PATIENCE):  # seen people are written in the background
         while not (subjects := (await managed(world, "GET", "/admin/subjects")).document["items"]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     calls: list[tuple[str, str, str, Any]] = [

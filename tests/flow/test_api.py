@@ -10,7 +10,7 @@ from bff.config.settings import AllowSettings, ApiSettings, Csrf, TokenKind
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.proxy import body as body_module
 from tests.fake_upstream import Given
-from tests.internet import COOKIE, ORIGIN, World, eventually, make_settings, settle
+from tests.internet import COOKIE, ORIGIN, PATIENCE, World, eventually, make_settings, settle
 
 UPSTREAM = "http://upstream.test"
 
@@ -325,7 +325,7 @@ async def test_browser_that_leaves_takes_its_upstream_call_along(world, browser)
     call = asyncio.ensure_future(world.apps[0](scope, receive, send))
     await eventually(lambda: 1 == len(world.upstream.seen))
     gone.set()
-    await asyncio.wait_for(call, 5)
+    await asyncio.wait_for(call, PATIENCE)
 
     assert 1 == world.upstream.left
 

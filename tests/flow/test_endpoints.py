@@ -11,7 +11,7 @@ from bff.app import Parts
 from bff.config.settings import ApiSettings, ServerSettings, SpaSettings
 from bff.oidc.transport import IssuerTransport
 from bff.plugin import BFFPlugin
-from tests.internet import COOKIE, World, call_asgi, eventually, make_settings, settle
+from tests.internet import COOKIE, PATIENCE, World, call_asgi, eventually, make_settings, settle
 from tests.neg_op import REMOVED, Reply
 
 # ── who is signed in ─────────────────────────────────────────────────────────────────────────────────────
@@ -344,7 +344,7 @@ async def test_page_hears_of_its_session_until_it_ends(world):
     assert {} == await stream.hear("claims-changed")
     await browser.post("/bff/logout")
     assert {"reason": "logout"} == await stream.hear("session-ended")
-    await asyncio.wait_for(stream.task, 5)
+    await asyncio.wait_for(stream.task, PATIENCE)
 
     assert stream.ended
 
@@ -360,7 +360,7 @@ async def test_page_at_another_worker_hears_as_well(two_workers):
     await world.back_channel_logout(worker=0)
 
     assert {"reason": "backchannel_logout"} == await stream.hear("session-ended")
-    await asyncio.wait_for(stream.task, 5)
+    await asyncio.wait_for(stream.task, PATIENCE)
 
 
 async def test_page_is_warned_before_the_session_ends():
@@ -372,7 +372,7 @@ async def test_page_is_warned_before_the_session_ends():
 
         assert {"expires_in": 60} == await stream.hear("expiring")
         stream.leave()
-        await asyncio.wait_for(stream.task, 5)
+        await asyncio.wait_for(stream.task, PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ async def test_stream_is_for_our_own_pages_of_somebody_signed_in(world, signed_i
     if signed_in:
         await browser.log_in()
     stream = Stream(world, browser, headers)
-    await asyncio.wait_for(stream.task, 5)
+    await asyncio.wait_for(stream.task, PATIENCE)
 
     assert code == json.loads(stream.text)["code"]
 
@@ -401,7 +401,7 @@ async def test_streams_of_one_session_are_bounded(world):
     streams = [Stream(world, browser) for _ in range(20)]
     await eventually(lambda: all(stream.text for stream in streams))
     refused = Stream(world, browser)
-    await asyncio.wait_for(refused.task, 5)
+    await asyncio.wait_for(refused.task, PATIENCE)
 
     for stream in streams:
         stream.leave()

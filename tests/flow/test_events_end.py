@@ -4,7 +4,7 @@ import asyncio
 
 from bff.session.live import LiveSession
 from bff.web.events import EventStream
-from tests.internet import COOKIE, eventually
+from tests.internet import COOKIE, PATIENCE, eventually
 
 
 async def test_stream_of_a_session_that_only_this_worker_holds_for_ended_ends_with_an_event(world):
@@ -23,7 +23,7 @@ async def test_stream_of_a_session_that_only_this_worker_holds_for_ended_ends_wi
     async def send(message):
         sent.append(message)
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await EventStream(sessions, world.clock)(live, receive, send)
 
     assert b'event: session-ended\ndata: {"reason":"ended"}\n\n' == sent[-2]["body"]
@@ -48,7 +48,7 @@ async def test_worker_that_drains_lets_the_streams_go_and_is_unready(world):
     streaming = asyncio.ensure_future(EventStream(bff.sessions, world.clock)(live, receive, send))
     await eventually(lambda: 2 == len(sent))
     bff.drain()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         await streaming
 
     assert not sent[-1]["more_body"]

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.internet import COOKIE, World, eventually, make_settings, settle
+from tests.internet import COOKIE, PATIENCE, World, eventually, make_settings, settle
 from tests.neg_op import Reply, json_reply
 
 
@@ -227,7 +227,7 @@ async def test_back_channel_logout_overtakes_a_login(two_workers, point):
         gate = world.store.hold(point.split()[0], done=point.endswith("done"))
         let_go, reached = gate.open, gate.reached.wait
     landing = asyncio.ensure_future(browser.finish_login(url))
-    await asyncio.wait_for(reached(), 5)
+    await asyncio.wait_for(reached(), PATIENCE)
     if point == "token":
         world.clock.advance(-1)  # the issuer signs the ID token when it lets go
     done = await world.back_channel_logout(worker=1)

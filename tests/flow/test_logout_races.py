@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from tests.internet import COOKIE, World, eventually, settle
+from tests.internet import COOKIE, PATIENCE, World, eventually, settle
 
 EXPIRED, DUE = 296, 250
 POINTS = ["acquire", "load", "token", "replace", "replace done", "release", "release done"]
@@ -50,11 +50,11 @@ async def test_logout_wins_over_a_renewal(logging_out, point, age):
     await world.bffs[0].sessions.load(cookie.encode(), world.clock())
     reached, let_go = hold(world, point)
     waiting = asyncio.ensure_future(browser.get("/api/tasks"))
-    await asyncio.wait_for(reached(), 5)
+    await asyncio.wait_for(reached(), PATIENCE)
 
     done = await other.post("/bff/logout")
     let_go()
-    answer = await asyncio.wait_for(waiting, 5)
+    answer = await asyncio.wait_for(waiting, PATIENCE)
     await settle()
     await eventually(lambda: 0 == len(world.bffs[0].renewer._running))
 
@@ -80,7 +80,7 @@ async def test_logout_at_the_store_s_pace_does_not_wait_for_a_renewal(world):
     waiting = asyncio.ensure_future(browser.get("/api/tasks"))
     await eventually(lambda: 1 == world.refreshes())
 
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         assert 200 == (await browser.post("/bff/logout")).status
 
     held.set()
@@ -95,7 +95,7 @@ async def test_request_that_read_the_session_before_the_logout_does_not_revive_i
     cookie = browser.cookies[COOKIE]
     gate = world.store.hold("load", done=True)
     reading = asyncio.ensure_future(browser.get("/api/tasks"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
 
     await browser.at(1).post("/bff/logout")
     await settle()
@@ -152,7 +152,7 @@ async def test_slide_under_way_does_not_undo_a_logout(world):
     world.clock.advance(70)
     gate = world.store.hold("touch")
     await browser.get("/api/tasks")
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
     await browser.post("/bff/logout")
     gate.open()
     await settle()
@@ -197,7 +197,7 @@ async def test_logout_whose_browser_leaves_in_the_middle_is_whole_or_not_at_all(
     cookie = browser.cookies[COOKIE]
     reached, let_go = hold(world, cancelled_at)
     leaving = asyncio.ensure_future(browser.post("/bff/logout"))
-    await asyncio.wait_for(reached(), 5)
+    await asyncio.wait_for(reached(), PATIENCE)
     leaving.cancel()
     let_go()
     with contextlib.suppress(asyncio.CancelledError):
@@ -221,7 +221,7 @@ async def test_second_logout_by_the_issuer_within_minutes_stops_a_login_too(worl
     world.clock.advance(60)
     gate = world.store.hold("create")
     finishing = asyncio.ensure_future(browser.finish_login(await browser.begin_login()))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
     world.clock.advance(1)
 
     assert 200 == (await world.back_channel_logout()).status

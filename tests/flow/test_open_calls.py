@@ -13,7 +13,7 @@ from bff.proxy.closing import Ending
 from bff.proxy.head import RequestHead
 from bff.session.live import LiveSession
 from tests.fake_upstream import Given
-from tests.internet import COOKIE, Browser, World, eventually, make_settings, settle
+from tests.internet import COOKIE, PATIENCE, Browser, World, eventually, make_settings, settle
 
 IDLE, ABSOLUTE = 3600.0, 12 * 3600.0
 EXPIRED, DUE = 296, 250
@@ -389,7 +389,7 @@ class Stream:
         return not self.messages[-1].get("more_body", True)
 
     async def over(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self.task
 
 

@@ -11,7 +11,7 @@ from bff.errors import RenewalUnchecked
 from bff.session import renewal, renewal_lease
 from bff.session.vault import Vault
 from tests.forging import rsa_key
-from tests.internet import COOKIE, KEYS, eventually, settle
+from tests.internet import COOKIE, KEYS, PATIENCE, eventually, settle
 from tests.neg_op import Reply, json_reply
 
 EXPIRED, DUE = 296, 250
@@ -36,7 +36,7 @@ async def test_lease_of_a_worker_that_died_is_taken_over_when_it_runs_out(world,
 
     world.clock.advance(7)
 
-    assert 200 == (await asyncio.wait_for(waiting, 5)).status
+    assert 200 == (await asyncio.wait_for(waiting, PATIENCE)).status
     assert 1 == world.refreshes()
 
 
@@ -52,7 +52,7 @@ async def test_lease_that_is_never_free_is_a_503_after_a_while(world, monkeypatc
     await settle()
 
     world.clock.advance(16)
-    answer = await asyncio.wait_for(waiting, 5)
+    answer = await asyncio.wait_for(waiting, PATIENCE)
 
     assert (503, "issuer_unavailable", 0) == (answer.status, answer.code, world.refreshes())
 
@@ -68,7 +68,7 @@ async def test_session_that_ends_while_its_renewal_waits_for_the_lease(world):
     await settle()
 
     await world.back_channel_logout()
-    answer = await asyncio.wait_for(waiting, 5)
+    answer = await asyncio.wait_for(waiting, PATIENCE)
 
     assert ("session_expired", "backchannel_logout") == (answer.code, answer.document["reason"])
 
@@ -259,7 +259,7 @@ async def test_store_that_fails_while_a_push_is_followed_makes_the_next_request_
     await warm(world, browser, 1)
     held = world.store.hold("replace", done=True)
     await browser.get("/api/x")
-    await asyncio.wait_for(held.reached.wait(), 5)
+    await asyncio.wait_for(held.reached.wait(), PATIENCE)
     world.store.fail("load", times=3)
     held.open()
     await eventually(lambda: world.told("renewal.done"))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bff.session import renewal
-from tests.internet import World, eventually, settle
+from tests.internet import PATIENCE, World, eventually, settle
 from tests.neg_op import json_reply
 from tests.oidc_world import NOW
 
@@ -140,7 +140,7 @@ async def test_slow_store_at_each_step_makes_one_renewal_all_the_same(world):
         gate = world.store.hold(step)
         asked = world.refreshes()
         waiting = [asyncio.ensure_future(browser.get("/api/tasks")) for _ in range(10)]
-        await asyncio.wait_for(gate.reached.wait(), 5)
+        await asyncio.wait_for(gate.reached.wait(), PATIENCE)
         more = [asyncio.ensure_future(browser.get("/api/tasks")) for _ in range(10)]
         await settle()
         gate.open()
@@ -162,13 +162,13 @@ async def test_worker_that_stops_at_any_step_leaves_the_session_usable(step):
         await world.bffs[0].sessions.load(browser.cookies["__Host-bff"].encode(), world.clock())
         gate = world.store.hold(step, done=step == "replace")
         await browser.get("/api/tasks")
-        await asyncio.wait_for(gate.reached.wait(), 5)
+        await asyncio.wait_for(gate.reached.wait(), PATIENCE)
         await world.bffs[0]._background.close(0.0)
         await world.bffs[0].stop()
         world.bffs.pop(0)
         world.clock.advance(EXPIRED - DUE)
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = await browser.at(1).get("/api/tasks")
 
         # Taken over as it was, or after the time for which a lease outlives its owner.

@@ -16,7 +16,7 @@ from bff.proxy.call import Call
 from bff.proxy.closing import Close
 from bff.proxy.routes import SocketRules
 from bff.proxy.websocket_upstream import Data, UpstreamClosed, UpstreamRefused
-from tests.internet import COOKIE, ORIGIN, Browser, World, eventually, make_settings, settle
+from tests.internet import COOKIE, ORIGIN, PATIENCE, Browser, World, eventually, make_settings, settle
 
 EXPIRED = 296
 
@@ -103,7 +103,7 @@ class Socket:
         self.incoming.put_nowait({"type": "websocket.disconnect", "code": code})
 
     async def over(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self.task
 
     @property
@@ -367,7 +367,7 @@ async def test_mistake_of_ours_is_told_and_closes_the_socket_with_1011(world, di
     """Nobody takes it for a good end."""
     socket = await opened(browser)
     dialer.opened[0].to_say.put_nowait(ZeroDivisionError())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(ZeroDivisionError):
             await socket.task
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from bff.session.records import Change, ChangeKind
-from tests.internet import COOKIE, World, eventually, make_settings, settle
+from tests.internet import COOKIE, PATIENCE, World, eventually, make_settings, settle
 from tests.neg_op import Reply
 
 EXPIRED, DUE = 296, 250
@@ -71,7 +71,7 @@ async def test_read_that_began_before_a_gap_is_not_remembered(two_workers):
     cookie = browser.cookies[COOKIE]
     gate = world.store.hold("load", done=True)
     reading = asyncio.ensure_future(browser.get("/api/tasks"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
     world.store.lose_pushes()
     await settle()
     await browser.at(1).post("/bff/logout")
@@ -190,7 +190,7 @@ async def test_loser_of_the_lease_tries_itself_when_the_winner_gives_up(two_work
     await settle()
     held.set()
 
-    answers = await asyncio.wait_for(asyncio.gather(one, two), 5)
+    answers = await asyncio.wait_for(asyncio.gather(one, two), PATIENCE)
 
     assert [503, 200] == [answer.status for answer in answers]
     assert 2 == world.refreshes()
@@ -206,13 +206,13 @@ async def test_waiters_are_woken_when_pushes_are_lost(two_workers):
     gate = world.store.hold("release")
     world.clock.advance(EXPIRED)
     one = asyncio.ensure_future(browser.at(0).get("/api/tasks"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), PATIENCE)
     world.store.hold("load").open()
     two = asyncio.ensure_future(browser.at(1).get("/api/tasks"))
     await settle()
     world.store.lose_pushes()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert 200 == (await two).status
     gate.open()
     assert 200 == (await one).status
