@@ -10,6 +10,7 @@ from bff.events import Emit
 from bff.http.cookies import CookieWriter
 from bff.oidc.relying_party import RelyingParty
 from bff.proxy.api import PrincipalNow
+from bff.proxy.forwarded import Forwarding
 from bff.proxy.front import Front
 from bff.proxy.head import HeaderLimits
 from bff.proxy.limits import RateLimit
@@ -22,6 +23,7 @@ from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
+from bff.web.doctor import build_doctor_router
 from bff.web.endpoints import Endpoints
 
 
@@ -52,6 +54,7 @@ class EndpointParts:
 def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
     """Return everything below the prefix."""
     prefix = settings.server.prefix
+    forwarding = Forwarding(settings.public_url, settings.server.trusted_proxies)
     return Endpoints(
         login=Login(
             relying_party=parts.relying_party,
@@ -92,4 +95,5 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
         max_headers=parts.limits.count,
         max_header_size=parts.limits.size,
         clock=parts.clock,
+        more=(build_doctor_router(parts.ring, parts.front, forwarding, parts.limits, parts.clock),),
     )

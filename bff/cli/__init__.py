@@ -9,6 +9,7 @@ from bff.cli.lazy_group import LazyGroup
 COMMANDS = {
     "run": "bff.cli.run_command:run_command",
     "check": "bff.cli.check:check",
+    "doctor": "bff.cli.doctor:doctor",
     "init": "bff.cli.init:init",
     "keys": "bff.cli.keys:keys",
     "sessions": "bff.cli.sessions:sessions",
@@ -22,5 +23,5 @@ COMMANDS = {
 def main() -> None:
     """A backend-for-frontend: OpenID Connect login, server-side tokens and a governed API proxy.
 
-    Start with `bff init`, then `bff check`, then `bff run`.
+    Start with `bff init`, then `bff check`, then `bff run`; `bff doctor` where something does not work.
     """

@@ -71,6 +71,7 @@ class Endpoints:
     clock: Callable[[], float]
     principal_now: Callable[[Principal, float], Principal] | None = None
     login_limit: RateLimit | None = None  # by address, of logins and callbacks, with junk or without
+    more: Sequence[Router] = ()  # what else is below the prefix
 
     def router(self) -> Router:
         """Return the routes below the prefix."""
@@ -134,7 +135,17 @@ class Endpoints:
         return Router(
             path=self.prefix,
             # First, for the framework adds an OPTIONS of its own to every path that has none yet.
-            route_handlers=[options, login, callback, user, events, logout, logout_by_script, backchannel_logout],
+            route_handlers=[
+                options,
+                login,
+                callback,
+                user,
+                events,
+                logout,
+                logout_by_script,
+                backchannel_logout,
+                *flows.more,
+            ],
         )
 
     def read(self, request: AnyRequest) -> RequestHead:

@@ -23,16 +23,19 @@ class Outcome:
         check: what was looked at: `configuration`, `issuer`, `store`, …
         message: what was found.
         advice: what to do; empty when all is well.
+        why: what it comes from, or what comes of it, where that can be said.
     """
 
     status: Status
     check: str
     message: str
     advice: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
         advice = f" → {self.advice}" if self.advice else ""
-        line = f"{self.status:<4}  {self.check}: {self.message}{advice}"
+        why = f" ({self.why})" if self.why else ""
+        line = f"{self.status:<4}  {self.check}: {self.message}{why}{advice}"
         # Parts of it may come from the issuer: nothing in it may steer a terminal.
         return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
 

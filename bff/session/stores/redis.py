@@ -17,6 +17,7 @@ from bff.session.stores.feed import Feed, Subscription
 from bff.session.stores.lifetime import ends_at, unavailable
 from bff.session.stores.redis_audit import RedisAudit
 from bff.session.stores.redis_documents import RedisDocuments
+from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
@@ -68,6 +69,7 @@ class RedisStore:
         self.documents = RedisDocuments(client, prefix, self._bounded)
         self.tally = RedisTally(client, prefix, self._bounded)
         self.audit = RedisAudit(client, prefix, self._bounded)
+        self.facts = RedisFacts(client, self._bounded)
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -404,6 +404,7 @@ async def test_one_failure_makes_the_exit_code_1(bff, configured, free_port):
             "check": "upstream",
             "message": f"http://127.0.0.1:{free_port} cannot be reached: connection refused",
             "advice": "see that it runs, and that `upstream` is right",
+            "why": "",
         }
     ] == [outcome for outcome in outcomes if outcome["status"] == "FAIL"]
 
