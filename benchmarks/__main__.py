@@ -3,9 +3,21 @@
 import argparse
 import asyncio
 
-from benchmarks import access, footprint, matrix, own_code, profiling, proxy, renewal, startup, steady, streams
+from benchmarks import (
+    access,
+    footprint,
+    gateway,
+    matrix,
+    own_code,
+    profiling,
+    proxy,
+    renewal,
+    startup,
+    steady,
+    streams,
+)
 
-PARTS = ("proxy", "matrix", "code", "access", "renewal", "steady", "memory", "streams", "startup")
+PARTS = ("proxy", "gateway", "matrix", "code", "access", "renewal", "steady", "memory", "streams", "startup")
 
 
 def main() -> None:
@@ -13,9 +25,11 @@ def main() -> None:
     parser.add_argument(
         "parts", nargs="*", choices=[*PARTS, "profile", []], help="what to measure; all when none is named"
     )
-    parser.add_argument("--rounds", type=int, default=5, help="proxy: interleaved rounds (default %(default)s)")
     parser.add_argument(
-        "--round-seconds", type=float, default=4.0, help="proxy: length of one (default %(default)s)"
+        "--rounds", type=int, default=5, help="proxy, gateway: interleaved rounds (default %(default)s)"
+    )
+    parser.add_argument(
+        "--round-seconds", type=float, default=4.0, help="proxy, gateway: length of one (default %(default)s)"
     )
     parser.add_argument("--stores", default="memory,sqlite,valkey", help="proxy, matrix: which, by comma")
     parser.add_argument("--seconds", type=float, default=60.0, help="renewal: for each setup (default %(default)s)")
@@ -28,6 +42,8 @@ def main() -> None:
                 asyncio.run(
                     proxy.run(rounds=given.rounds, seconds=given.round_seconds, stores=given.stores.split(","))
                 )
+            case "gateway":
+                asyncio.run(gateway.run(rounds=given.rounds, seconds=given.round_seconds))
             case "matrix":
                 asyncio.run(matrix.run(stores=given.stores.split(",")))
             case "steady":

@@ -36,8 +36,6 @@ def build_gateway(
         secrets=tuple(secret.reveal().encode("ascii") for secret in gateway.secrets),
         networks=gateway.networks,
         login_url=f"{settings.public_url}{base}/login" if gateway.login_redirect else None,
-        max_headers=settings.server.max_headers,
-        max_header_size=settings.server.max_header_size,
     )
     return Gateway(
         rules,

@@ -72,8 +72,6 @@ class GatewayRules:
     secrets: tuple[bytes, ...]
     networks: tuple[IPv4Network | IPv6Network, ...]  # empty: any
     login_url: str | None  # where navigations are sent that need a session; None: nowhere
-    max_headers: int
-    max_header_size: int  # bytes
 
 
 class Gateway:
@@ -97,6 +95,7 @@ class Gateway:
         self._rules = rules
         self.path = rules.path.decode("ascii")
         self._dialect = rules.dialect
+        self._secrets = rules.secrets
         self._routes = routes
         self._admit = admit
         self._front = front
@@ -123,8 +122,8 @@ class Gateway:
         """Serve one request to our own path, whoever sent it."""
         rules = self._rules
         try:
-            self._check_asker(scope)
-            named = by_name(scope["headers"], max_headers=rules.max_headers, max_size=rules.max_header_size)
+            named = by_name(scope["headers"])
+            self._check_asker(scope, named)
             asked = read_asked(
                 rules.dialect, named, scope["method"], scope["raw_path"], scope["query_string"], rules.path
             )
@@ -141,9 +140,16 @@ class Gateway:
         except BffError as error:
             await self._refuse(send, error, new_request_id())
             return
-        decided = {**scope, "method": asked.method, "raw_path": asked.path, "query_string": asked.query}
-        decided["bff.asked"] = asked
-        await self._carry(decided, receive, send, *found)
+        decided: Scope = {
+            "type": "http",
+            "method": asked.method,
+            "raw_path": asked.path,
+            "query_string": asked.query,
+            "headers": scope["headers"],
+            "client": scope["client"],
+            "bff.asked": asked,
+        }
+        await self._carry(decided, receive, send, found[0], found[1])
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send, route: Route, rest: str) -> None:
         asked: Asked = scope["bff.asked"]
@@ -169,13 +175,13 @@ class Gateway:
 
     # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _check_asker(self, scope: Scope) -> None:
+    def _check_asker(self, scope: Scope, named: dict[bytes, bytes]) -> None:
         """Raise `NotTheGateway` unless the gateway itself asks."""
-        given = b""
-        for name, value in scope["headers"]:
-            if name == SECRET:
-                given = value if not given else b"\0"  # two of them are none
-        if not any(compare_digest(given, secret) for secret in self._rules.secrets):
+        given = named.get(SECRET, b"")
+        for secret in self._secrets:
+            if compare_digest(given, secret):
+                break
+        else:
             self._turn_away(scope, "secret")
         if self._rules.networks and not self._is_known(scope):
             self._turn_away(scope, "network")
@@ -228,12 +234,11 @@ class Gateway:
 
     def _granted(self, call: Call) -> Headers:
         head, route = call.head, call.route
-        trace, context = trace_header(head.traceparent, call.request_id)
         headers: Headers = [
             NO_STORE,
             (b"content-length", b"0"),
             (b"x-request-id", call.request_id.encode("ascii")),
-            (trace.encode("ascii"), context.encode("ascii")),
+            (b"traceparent", trace_header(head.traceparent, call.request_id)[1].encode("ascii")),
         ]
         if call.authorization is not None:
             headers.append((b"authorization", call.authorization.encode("latin-1")))

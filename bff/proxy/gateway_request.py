@@ -7,8 +7,9 @@ header that this gateway does not set itself is the browser's, and says nothing.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from bff.errors import BadRequest, HeadersTooLarge, MethodNotAllowed
+from bff.errors import BadRequest, MethodNotAllowed
 from bff.proxy.head import RawHeaders, RequestHead
 
 SECRET = b"x-bff-gateway"
@@ -20,12 +21,12 @@ _NEVER = frozenset({b"TRACE", b"TRACK", b"CONNECT"})
 # What is decided on, and may come once only.
 _ONCE = frozenset(
     {
-        SECRET, b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"x-csrf", b"accept",
+        b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"x-csrf", b"accept",
         b"x-original-method", b"x-original-uri", b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host",
         b"sec-websocket-version", b"sec-websocket-key", b"upgrade",
     }
 )  # fmt: skip
-_JOINED = {b"cookie": b"; ", b"x-forwarded-for": b", "}
+_JOINED = {b"cookie": b"; ", b"x-forwarded-for": b", ", SECRET: b", "}  # two secrets are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """The original request, as far as it is decided on."""
 
     method: str
@@ -67,7 +67,7 @@ class Asked:
         return (
             b"sec-websocket-version" in named
             or b"sec-websocket-key" in named
-            or named.get(b"upgrade", b"").lower() == b"websocket"
+            or (b"upgrade" in named and named[b"upgrade"].lower() == b"websocket")
         )
 
     @property
@@ -81,21 +81,14 @@ class Asked:
         return mode == b"navigate" and self.named.get(b"sec-fetch-dest") == b"document"
 
 
-def by_name(headers: RawHeaders, *, max_headers: int, max_size: int) -> dict[bytes, bytes]:
-    """Return the headers by name.
+def by_name(headers: RawHeaders) -> dict[bytes, bytes]:
+    """Return the headers by name. Their number and size are the gateway's to limit, and the server's.
 
     Raises:
-        HeadersTooLarge: more or larger headers than allowed.
         BadRequest: something that we decide on was said twice.
     """
-    if len(headers) > max_headers:
-        raise HeadersTooLarge
     named = dict(headers)
-    if len(named) != len(headers):
-        named = _joined(headers)
-    if sum(map(len, named)) + sum(map(len, named.values())) > max_size:
-        raise HeadersTooLarge
-    return named
+    return named if len(named) == len(headers) else _joined(headers)
 
 
 def read_asked(

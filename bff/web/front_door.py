@@ -72,11 +72,13 @@ class FrontDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or the life cycle."""
         if scope["type"] == "http":
-            found = self._routes.match(scope["raw_path"])
+            path = scope["raw_path"]
+            if self._gateway is not None and self._gateway.is_asked(path):
+                await self._gateway(scope, receive, send)
+                return
+            found = self._routes.match(path)
             if found is not None:
                 await self._carry(scope, receive, send, *found)
-            elif self._gateway is not None and self._gateway.is_asked(scope["raw_path"]):
-                await self._gateway(scope, receive, send)
             else:
                 await self._other(scope, receive, send)
         elif scope["type"] == "lifespan":
