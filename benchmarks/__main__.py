@@ -20,7 +20,7 @@ from benchmarks import (
 PARTS = ("proxy", "gateway", "matrix", "code", "access", "renewal", "steady", "memory", "streams", "startup")
 
 
-def main() -> None:
+def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "parts", nargs="*", choices=[*PARTS, "profile", []], help="what to measure; all when none is named"
@@ -35,7 +35,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="renewal: for each setup (default %(default)s)")
     parser.add_argument("--requests", type=int, default=500_000, help="memory: how many (default %(default)s)")
     parser.add_argument("--native", action="store_true", help="profile: native code and all threads too")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = _parse()
     for part in given.parts or PARTS:
         match part:
             case "proxy":
