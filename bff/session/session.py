@@ -1,14 +1,24 @@
-"""The session: what we know of a signed-in user, as a value; and its two written forms."""
+"""The session: what we know of a signed-in user, as a value; and what lists show of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from bff.oidc.grant import Grant
 from bff.oidc.token_set import TokenSet
+from bff.session.deflating import deflate, inflate
 from bff.session.principal import Principal
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Unknown:
+    """What a newer version has written into a record: kept as it is, and written again."""
+
+    text: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    credentials: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -26,6 +36,7 @@ class Session:
     created_at: float
     expires_at: float
     issuer_sid: str | None = None
+    unknown: Unknown = field(default_factory=Unknown)
 
     def __repr__(self) -> str:
         return f"Session(handle={self.handle!r})"
@@ -33,26 +44,6 @@ class Session:
     def renewed(self, grant: Grant, principal: Principal) -> "Session":
         """Return this session with a new grant's tokens and claims."""
         return replace(self, tokens=grant.tokens, claims=grant.claims, principal=principal)
-
-
-class _Record(msgspec.Struct, omit_defaults=True):
-    """The sealed form. Fields are added at the end and never change their meaning."""
-
-    handle: str
-    issuer: str
-    subject: str
-    roles: list[str]
-    claims: dict[str, Any]
-    access_token: str
-    issued_at: float
-    token_expires_at: float
-    scope: str
-    token_type: str
-    created_at: float
-    expires_at: float
-    refresh_token: str | None = None
-    id_token: str | None = None
-    issuer_sid: str | None = None
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -68,66 +59,14 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 _ENCODER = msgspec.msgpack.Encoder()
-_RECORD_DECODER = msgspec.msgpack.Decoder(_Record)
+_DEFLATED = b"\x02"  # what the second form begins with; no MessagePack map does
 _SUMMARY_DECODER = msgspec.msgpack.Decoder(Summary)
 
 
-def build_record(session: Session) -> bytes:
-    """Encode a session for sealing."""
-    tokens = session.tokens
-    return _ENCODER.encode(
-        _Record(
-            handle=session.handle,
-            issuer=session.principal.issuer,
-            subject=session.principal.subject,
-            roles=sorted(session.principal.roles),
-            claims=dict(session.claims),
-            access_token=tokens.access_token,
-            issued_at=tokens.issued_at,
-            token_expires_at=tokens.expires_at,
-            scope=tokens.scope,
-            token_type=tokens.token_type,
-            created_at=session.created_at,
-            expires_at=session.expires_at,
-            refresh_token=tokens.refresh_token,
-            id_token=tokens.id_token,
-            issuer_sid=session.issuer_sid,
-        )
-    )
-
-
-def parse_record(encoded: bytes) -> Session:
-    """Decode what `build_record` encoded.
-
-    Raises:
-        msgspec.DecodeError: when the bytes are something else.
-    """
-    record = _RECORD_DECODER.decode(encoded)
-    return Session(
-        handle=record.handle,
-        principal=Principal(
-            issuer=record.issuer, subject=record.subject, roles=frozenset(record.roles), claims=record.claims
-        ),
-        claims=record.claims,
-        tokens=TokenSet(
-            access_token=record.access_token,
-            issued_at=record.issued_at,
-            expires_at=record.token_expires_at,
-            refresh_token=record.refresh_token,
-            id_token=record.id_token,
-            scope=record.scope,
-            token_type=record.token_type,
-        ),
-        created_at=record.created_at,
-        expires_at=record.expires_at,
-        issuer_sid=record.issuer_sid,
-    )
-
-
 def build_summary(session: Session, client_id: str) -> bytes:
-    """Encode what a list shows of this session."""
+    """Encode what a list shows of this session: no credential is in it, so it may be compressed."""
     name = session.claims.get("name") or session.claims.get("preferred_username")
-    return _ENCODER.encode(
+    summary = _ENCODER.encode(
         Summary(
             issuer=session.principal.issuer,
             subject=session.principal.subject,
@@ -138,8 +77,13 @@ def build_summary(session: Session, client_id: str) -> bytes:
             expires_at=session.expires_at,
         )
     )
+    return _DEFLATED + deflate(summary)
 
 
 def parse_summary(encoded: bytes) -> Summary:
-    """Decode what `build_summary` encoded."""
-    return _SUMMARY_DECODER.decode(encoded)
+    """Decode what `build_summary` encoded, or its first version did.
+
+    Raises:
+        msgspec.DecodeError: the bytes are something else.
+    """
+    return _SUMMARY_DECODER.decode(inflate(encoded[1:]) if encoded.startswith(_DEFLATED) else encoded)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import msgspec
 
 from bff.crypto.key_ring import CannotOpenError, KeyRing
+from bff.session.record_form import build_record, parse_record
 from bff.session.records import StoredSession
-from bff.session.session import Session, Summary, build_record, build_summary, parse_record, parse_summary
+from bff.session.session import Session, Summary, build_summary, parse_summary
 from bff.session.ticket import Ticket
 
 _RECORD = b"session-record"

@@ -10,7 +10,8 @@ from bff.oidc.attempt import LoginAttempt
 from bff.oidc.token_set import TokenSet
 from bff.session.attempts import AttemptCookies, PendingLogin
 from bff.session.principal import Principal
-from bff.session.session import Session, build_record, build_summary, parse_record, parse_summary
+from bff.session.record_form import build_record, parse_record
+from bff.session.session import Session, build_summary, parse_summary
 from bff.session.ticket import Ticket
 from bff.session.vault import Vault
 from tests.values import NOW, OLD_KEY, RING

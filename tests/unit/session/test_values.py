@@ -1,13 +1,12 @@
 """The pure parts of a session: its ticket, its record, its sealing, and when its tokens are renewed."""
 
-import msgspec
 import pytest
 
 from bff.crypto.key_ring import CannotOpenError, KeyRing
 from bff.oidc.grant import Grant
 from bff.session.freshness import Freshness, RenewalTimes, freshness, renewal_times
 from bff.session.live import LiveSession, News
-from bff.session.session import Summary, build_record, build_summary, parse_record, parse_summary
+from bff.session.session import Summary, build_summary, parse_summary
 from bff.session.ticket import Ticket, new_ticket, parse_ticket
 from bff.session.vault import Vault
 from tests.values import KEY, NOW, OLD_KEY, RING, TICKET, make_principal, make_session, make_tokens
@@ -88,45 +87,7 @@ def test_what_may_be_done_with_tokens_of_an_age(age, with_refresh_token, without
     )
 
 
-# ── the record ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    "session",
-    [
-        make_session(),
-        make_session(issuer_sid=None, tokens=make_tokens(refresh_token=None, id_token=None, scope="")),
-        make_session(claims={"sub": "alice", "nested": {"list": [1, None, True, "é"]}, "n": 2.5}),
-        make_session(principal=make_principal()),
-    ],
-)
-def test_record_is_read_as_it_was_written(session):
-    """Nothing is lost, and the principal's claims are the session's."""
-    parsed = parse_record(build_record(session))
-
-    assert (session.handle, session.claims, session.tokens, session.issuer_sid) == (
-        parsed.handle,
-        parsed.claims,
-        parsed.tokens,
-        parsed.issuer_sid,
-    )
-    assert (session.created_at, session.expires_at) == (parsed.created_at, parsed.expires_at)
-    assert (session.principal.roles, session.claims) == (parsed.principal.roles, parsed.principal.claims)
-
-
-def test_record_of_a_newer_release_is_read():
-    """Fields are only ever added: what an older release does not know, it leaves alone."""
-    fields = msgspec.msgpack.decode(build_record(make_session()))
-    newer = msgspec.msgpack.encode({**fields, "something_new": [1]})
-
-    assert make_session().tokens == parse_record(newer).tokens
-
-
-@pytest.mark.parametrize("encoded", [b"", b"\xc0", b"\x80", b"junk", msgspec.msgpack.encode({"handle": 1})])
-def test_anything_else_is_no_record(encoded):
-    """One error for all of it."""
-    with pytest.raises(msgspec.DecodeError):
-        parse_record(encoded)
+# ── the summary ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
