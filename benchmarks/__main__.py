@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Callable
 
 from benchmarks import (
     access,
@@ -40,32 +41,22 @@ def _parse() -> argparse.Namespace:
 
 def main() -> None:
     given = _parse()
+    stores = given.stores.split(",")
+    runs: dict[str, Callable[[], object]] = {
+        "proxy": lambda: asyncio.run(proxy.run(rounds=given.rounds, seconds=given.round_seconds, stores=stores)),
+        "gateway": lambda: asyncio.run(gateway.run(rounds=given.rounds, seconds=given.round_seconds)),
+        "matrix": lambda: asyncio.run(matrix.run(stores=stores)),
+        "steady": lambda: asyncio.run(steady.run()),
+        "streams": lambda: asyncio.run(streams.run()),
+        "startup": startup.main,
+        "code": own_code.run,
+        "access": access.run,
+        "renewal": lambda: asyncio.run(renewal.run(seconds=given.seconds)),
+        "memory": lambda: asyncio.run(footprint.run(requests=given.requests)),
+        "profile": lambda: asyncio.run(profiling.run(native=given.native)),
+    }
     for part in given.parts or PARTS:
-        match part:
-            case "proxy":
-                asyncio.run(
-                    proxy.run(rounds=given.rounds, seconds=given.round_seconds, stores=given.stores.split(","))
-                )
-            case "gateway":
-                asyncio.run(gateway.run(rounds=given.rounds, seconds=given.round_seconds))
-            case "matrix":
-                asyncio.run(matrix.run(stores=given.stores.split(",")))
-            case "steady":
-                asyncio.run(steady.run())
-            case "streams":
-                asyncio.run(streams.run())
-            case "startup":
-                startup.main()
-            case "code":
-                own_code.run()
-            case "access":
-                access.run()
-            case "renewal":
-                asyncio.run(renewal.run(seconds=given.seconds))
-            case "memory":
-                asyncio.run(footprint.run(requests=given.requests))
-            case "profile":
-                asyncio.run(profiling.run(native=given.native))
+        runs[part]()
 
 
 main()
