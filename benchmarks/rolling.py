@@ -27,7 +27,7 @@ MACHINES = 4
 _PATIENCE = 60.0  # seconds
 
 # `proxy_next_upstream` stays what it is: nginx asks the next machine where it could not send the request, and never
-# sends one that is no GET twice.
+# sends one that is no GET twice. With `max_fails=0` it takes a machine for one that is back with the next request.
 _BALANCER = """
   upstream machines {{
     {machines}
@@ -145,7 +145,7 @@ async def restart_behind_nginx(
             stack.enter_context(start_product(issuer, api, port=port, beside=first, store=url))
             for port in ports[1:]
         ]
-        servers = "\n    ".join(f"server 127.0.0.1:{port} fail_timeout=1s;" for port in ports)
+        servers = "\n    ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
         nginx = stack.enter_context(Nginx(_BALANCER, machines=servers))
         cookie = await _signed_in(first)
         async with _loaded(nginx.port, f"localhost:{first.port}", cookie, clients, pause) as load:
