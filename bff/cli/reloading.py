@@ -22,6 +22,7 @@ FIXED = frozenset(
         "server.shutdown_timeout",
         "server.drain_delay",
         "server.renewal_process",
+        "server.reload_on_change",
         "log.level",
     }
 )

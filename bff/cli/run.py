@@ -13,7 +13,9 @@ from granian.http import HTTP1Settings
 from bff.cli.reloading import ReloadingServer
 from bff.cli.renewal_process import RenewalProcess
 from bff.cli.server_logs import SERVER_LOGS, build_server_level
+from bff.cli.watching import watch
 from bff.config import load_config
+from bff.config.config_files import ConfigFiles
 from bff.config.metrics_folder import share_metrics
 from bff.config.settings import Settings
 from bff.config.workers_folder import expect_workers
@@ -75,6 +77,8 @@ def run(settings: Settings, config_path: Path) -> None:
         if settings.server.renewal_process:
             server.hooks_reload.append(renewals.start)
             renewals.start()
+        if settings.server.reload_on_change:
+            watch(ConfigFiles(config_path))
         try:
             server.serve()
         finally:

@@ -81,6 +81,7 @@ class ServerSettings:
     max_websockets: Count = 2000  # in each worker
     max_websockets_per_session: Count = 20  # in each worker
     shutdown_timeout: Seconds = 20.0
+    reload_on_change: bool = False
     drain_delay: Seconds = 0.0
     renewal_process: bool = False  # refresh grants in a process of their own: a killed worker loses no token
 

@@ -34,6 +34,25 @@ async def test_new_configuration_is_taken_on_without_a_restart(world: World):
         assert "bff: reloading; changed: api" in bff.output()
 
 
+async def test_configuration_that_changes_on_the_disk_is_taken_on_by_itself(world: World):
+    """Where that is asked for: a valid one replaces the workers, a broken one is explained and changes nothing."""
+    with world.build(world.issuer, api=world.api, port=world.port(), server="reload_on_change = true") as bff:
+        async with Browser(bff) as browser:
+            await browser.log_in("alice")
+            before, text = set(bff.worker_pids()), bff.config.read_text()
+            bff.config.write_text(text.replace("[session]", '[session]\nidle_timeuot = "1h"'))
+            await eventually(lambda: "was not reloaded" in bff.output(), within=60)
+            assert before == set(bff.worker_pids())
+
+            more = bff.config.with_suffix(".new")
+            more.write_text(f'{text}\n[[api]]\npath = "/more"\nupstream = "{world.api.url}"\n')
+            more.replace(bff.config)  # as editors and deployments write
+            await eventually(lambda: len(now := set(bff.worker_pids())) == 1 and before.isdisjoint(now), within=60)
+
+            assert 200 == await ask(browser, "/more/whoami")
+        assert "bff: reloading; changed: api" in bff.output()
+
+
 async def test_broken_configuration_changes_nothing_and_is_explained(world: World):
     """With file, line and key, as at the start; the workers stay who they were."""
     with world.build(world.issuer, api=world.api, port=world.port()) as bff:
