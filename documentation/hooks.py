@@ -21,6 +21,7 @@ DOCS, COPIES = "docs/", "repository/"
 # Of what lies outside docs/, what readers of the site want to see.
 PUBLISHED = ("deploy", "Dockerfile", "docker-compose.yml", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")
 PUBLISHED_PAGES = ("benchmarks/README.md", "frontend_example/README.md")
+_STATUS = re.compile(r"^(\d{3})\. ", re.MULTILINE)  # a paragraph that begins with one is no list of one entry
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _LANGUAGES = {".conf": "nginx", ".service": "ini", ".yml": "yaml"}  # where it is not the suffix
@@ -76,7 +77,8 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
             return label
         return f"{mark}[{label}]({os.path.relpath(place, PurePosixPath(here).parent)}{anchor})"
 
-    return _outside_fences(generated(markdown) if here == "configuration.md" else markdown, link)
+    text = _STATUS.sub(r"\1\\. ", markdown)
+    return _outside_fences(generated(text) if here == "configuration.md" else text, link)
 
 
 def _outside_fences(text: str, link: Any) -> str:

@@ -110,6 +110,14 @@ def test_what_lies_outside_the_documents_is_on_the_site(site: Path):
     assert (home / "benchmarks/index.html").exists()
 
 
+def test_a_status_is_no_number_of_a_list(site: Path):
+    """A section that begins with `401.` would be the first entry of a list to Markdown."""
+    errors = (site / "errors/index.html").read_text(encoding="utf-8")
+
+    assert "<p>401. A call that needs a signed-in user" in errors
+    assert "<ol" not in errors.partition("<article")[2].partition("</article>")[0]
+
+
 def test_the_search_finds_keys_and_codes(site: Path):
     """Readers come with the word that they have before them."""
     index = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))["docs"]
