@@ -33,6 +33,8 @@ _WORDS = {
     "positive duration": "duration",
     "count": "whole number",
     "rsa bits": "whole number",
+    "ipv4 prefix": "whole number",
+    "ipv6 prefix": "whole number",
     "fraction": "number",
     "issuer": "URL",
     "upstream": "URL",
@@ -130,6 +132,8 @@ def _plural(kind: Kind) -> str:
         return f"{'array' if kind.value_type is tuple else 'table'}s"
     if kind.table is not None:
         return "tables"
+    if isinstance(kind.value_type, type) and issubclass(kind.value_type, enum.Enum):
+        return "strings"  # which ones, the meaning says
     return f"{_type_of(kind)}s"
 
 

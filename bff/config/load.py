@@ -16,6 +16,7 @@ from bff.config.reading import Reading
 from bff.config.request_rules import broken_request_rules
 from bff.config.rules import Problem, broken_rules
 from bff.config.secret_sources import SecretSources
+from bff.config.session_rules import broken_session_rules
 from bff.config.settings import Secret, Settings
 from bff.config.sources import Sources, overrides_in
 from bff.config.toml_lines import find_lines
@@ -70,7 +71,7 @@ def load_with_findings(
         *broken_request_rules(settings),
         *broken_upstream_rules(settings),
     ]
-    broken_ones += [*broken_admin_rules(settings), *broken_gateway_rules(settings)]
+    broken_ones += [*broken_admin_rules(settings), *broken_gateway_rules(settings), *broken_session_rules(settings)]
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
     if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bff.config import addresses, choices, condition_readers, header_readers, values
+from bff.config import addresses, choices, condition_readers, header_readers, session_rules, values
 
 Reader = Callable[[object], object]
 
@@ -39,6 +39,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "curve": condition_readers.read_curve,
         "access token type": condition_readers.read_access_token_type,
         "rsa bits": condition_readers.read_rsa_bits,
+        "ipv4 prefix": session_rules.read_ipv4_prefix,
+        "ipv6 prefix": session_rules.read_ipv6_prefix,
         "cookie name": choices.read_cookie_name,
         "csrf": choices.read_csrf,
         "token kind": choices.read_token_kind,

@@ -19,6 +19,7 @@ from bff.config.route_settings import (
     ResponseHeaderSettings,
     TlsSettings,
 )
+from bff.config.session_settings import BindingMode, OnTooMany, SessionSettings, Trait
 from bff.config.value_types import (
     AtRest,
     Balance,
@@ -46,20 +47,24 @@ __all__ = [
     "AllowSettings",
     "AtRest",
     "Balance",
+    "BindingMode",
     "ClientAuth",
     "CorsSettings",
     "Csrf",
     "HealthSettings",
     "LogFormat",
     "Network",
+    "OnTooMany",
     "OnViolation",
     "RequestHeaderSettings",
     "ResponseHeaderSettings",
     "Retry",
     "SameSite",
     "Secret",
+    "SessionSettings",
     "TlsSettings",
     "TokenKind",
+    "Trait",
     "WhenFull",
 ]  # beside the settings themselves
 
@@ -112,22 +117,6 @@ class OidcSettings:
         "picture",
     )
     timeout: PositiveSeconds = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSettings:
-    """`[session]`."""
-
-    # A secret, because it may hold a password.
-    store: Annotated[Secret, "store"] = field(default_factory=lambda: Secret("sqlite:///bff-sessions.db"))
-    cookie_name: Annotated[str, "cookie name"] = "__Host-bff"
-    same_site: SameSite = SameSite.STRICT
-    idle_timeout: PositiveSeconds = 3600.0
-    absolute_timeout: PositiveSeconds = 12 * 3600.0
-    renew_ahead: Seconds = 60.0
-    at_rest: AtRest = AtRest.COOKIE
-    cache_size: Count = 10_000
-    store_timeout: PositiveSeconds = 2.0
 
 
 @dataclass(frozen=True, slots=True)
