@@ -1,5 +1,7 @@
 """From the settings to each room's own values. Only `app` uses it: no room knows the configuration."""
 
+import math
+
 from bff.access.configured import build_route_policy
 from bff.config.settings import (
     ApiSettings,
@@ -101,6 +103,7 @@ def build_session_limits(settings: Settings) -> Limits:
         absolute=min(settings.session.absolute_timeout, settings.tokens.max_session_lifetime),
         renew_ahead=settings.session.renew_ahead,
         cache_size=settings.session.cache_size,
+        renewals_at_once=math.ceil(settings.oidc.max_concurrent_renewals / settings.server.workers),
     )
 
 

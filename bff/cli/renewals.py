@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bff.app import Bff, Parts
@@ -20,6 +21,8 @@ async def serve(address: Path) -> None:
     """Renew what workers ask for, until SIGTERM, until the parent and all workers are gone, or until superseded."""
     settings, warnings = load_with_findings()
     configure_logs(settings.log.level, settings.log.format.value)
+    # Whatever the number of workers, all their renewals are done here.
+    settings = replace(settings, server=replace(settings.server, workers=1))
     key_files = KeyFiles(find_config_file(None))
     bff = Bff(settings, Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder()))
     stopped = asyncio.Event()

@@ -117,6 +117,7 @@ class OidcSettings:
         "picture",
     )
     timeout: PositiveSeconds = 10.0
+    max_concurrent_renewals: Count = 100  # in all workers together
 
 
 @dataclass(frozen=True, slots=True)

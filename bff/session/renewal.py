@@ -30,6 +30,7 @@ from bff.session.live import LiveSession
 from bff.session.principal import Principal
 from bff.session.records import Ended, Store, StoredSession
 from bff.session.renewal_lease import PATIENCE, Leases, expired
+from bff.session.renewal_turns import Turns
 from bff.session.revocation import Revocations
 from bff.session.session import Session
 from bff.session.sessions import Sessions
@@ -73,6 +74,7 @@ class Renewer:
         self._clock = clock
         self._emit = emit
         self._leases = Leases(sessions, store, feed, clock, emit)
+        self._turns = Turns(sessions.limits.renewals_at_once)
         self._running: dict[bytes, asyncio.Task[None]] = {}
 
     def renew_soon(self, live: LiveSession, now: float, *, refused: int | None = None) -> None:
@@ -110,8 +112,12 @@ class Renewer:
         return task
 
     async def _run(self, live: LiveSession, refused: int | None) -> None:
+        version = live.version
         try:
-            await self._renew(live, refused)
+            async with self._turns.turn(live.tokens.expires_at):
+                # Another worker may have renewed while we waited for our turn.
+                if live.version == version or live.freshness(self._clock()) is not Freshness.FRESH:
+                    await self._renew(live, refused)
         except (IssuerUnavailable, SessionStoreUnavailable) as error:
             self._postpone(live, error)
             if live.freshness(self._clock()) in {Freshness.EXPIRED, Freshness.DEAD}:
