@@ -18,8 +18,10 @@ ASYMMETRIC_ALGORITHMS = (
 PROVIDERS = ("generic", "keycloak", "entra", "auth0", "okta", "google", "cognito")
 PROMPTS = ("none", "login", "consent", "select_account", "create")
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-STORE_SCHEMES = ("memory", "sqlite", "redis", "rediss", "unix")
-LATER_STORES = ("redis+sentinel", "redis+cluster")
+STORE_SCHEMES = (
+    "memory", "sqlite", "redis", "rediss", "unix",
+    "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
+)  # fmt: skip
 
 _SCOPE = re.compile(r"[!#-\[\]-~]+", re.ASCII)  # RFC 6749 §3.3 scope-token
 
@@ -107,14 +109,13 @@ def read_cookie_name(value: object) -> str:
 
 def check_store_url(text: str) -> None:
     """Check the address of a session store; it may hold a password and is never quoted."""
-    expected = '"memory:", "sqlite:///path", "redis://host", "rediss://host" or "unix:///path/to/socket"'
+    expected = (
+        '"memory:", "sqlite:///path", "redis://host", "rediss://host", "unix:///path/to/socket", '
+        '"redis+sentinel://host,host/service" or "redis+cluster://host,host"'
+    )
     scheme, colon, rest = text.partition(":")
     if not text.isprintable() or not colon or not re.fullmatch(r"[a-z][a-z0-9+]*", scheme):
         raise BadValue("is no address of a store", expected)
-    if scheme in LATER_STORES:
-        raise BadValue(
-            f"{scheme} is not available in this version", expected, "one Redis or Valkey, by redis:// or rediss://"
-        )
     if scheme not in STORE_SCHEMES:
         raise BadValue(f"has the unknown scheme {quoted(scheme)}", expected, did_you_mean(scheme, STORE_SCHEMES))
     match scheme:
@@ -141,7 +142,9 @@ def has_password(url: str) -> bool:
     """Whether a store's address carries a password, before its host or as an option."""
     address, _, query = url.partition("?")
     user, at, _ = address.partition("://")[2].partition("/")[0].rpartition("@")
-    in_query = any(option.partition("=")[0] in {"password", "ssl_password"} for option in query.split("&"))
+    in_query = any(
+        option.partition("=")[0] in {"password", "ssl_password", "sentinel_password"} for option in query.split("&")
+    )
     return in_query or (bool(at) and bool(user.partition(":")[2]))
 
 

@@ -214,16 +214,25 @@ async def test_a_demoted_server_refuses_writes_until_it_is_primary_again(store: 
     assert await store.replace(build_record(version=2), 1)
 
 
-async def test_a_full_server_refuses_new_sessions_and_ends_none(store: Store, admin: redis.Redis) -> None:
-    """Out of memory is an outage, not a logout."""
+async def test_a_full_server_refuses_new_sessions_and_existing_ones_go_on(store: Store, admin: redis.Redis) -> None:
+    """Out of memory is an outage for logins alone: sessions are renewed, slide, are found and can be ended."""
+    await store.create(build_record(2))
     admin.config_set("maxmemory", "1")
+
     await expect_fault(lambda: store.create(build_record(1)), "out of memory")
-    await expect_fault(lambda: store.replace(build_record(version=2), 1), "out of memory")
     assert build_record() == await store.load(build_record().key, NOW)
+    assert await store.acquire(b"other", b"owner", NOW, 10)
+    assert await store.replace(build_record(version=2), 1)
+    assert await store.touch(build_record().key, NOW + 9000)
+    await store.release(b"other", b"owner")
+    assert await store.remember(b"logout token", NOW, NOW + 60)
+    assert 2 == len(await store.find(now=NOW, subjects=[b"u" * 32]))
+    assert await store.end(build_record(2).key, "logout", NOW, keep_sealed=True)
 
     admin.config_set("maxmemory", "0")
 
-    assert await store.replace(build_record(version=2), 1)
+    await store.create(build_record(1))
+    assert 2 == await store.count(NOW)
 
 
 async def test_a_wrong_password_is_named_and_not_repeated(valkey: Valkey, admin: redis.Redis) -> None:

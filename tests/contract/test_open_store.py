@@ -25,6 +25,11 @@ from bff.session.stores.sqlite_schema import SCHEMA, SCHEMA_VERSION
         ("redis://user:p%40ss@redis.internal:6380/2?prefix=shop", RedisStore),
         ("rediss://redis.internal?ssl_cert_reqs=required&ssl_check_hostname=true", RedisStore),
         ("unix:///run/valkey.sock?db=1&prefix=shop_2", RedisStore),
+        ("redis+sentinel://a,b:26380", RedisStore),
+        ("redis+sentinel://user:p%40ss@a,[::1]:26380/main/2?sentinel_password=x&prefix=shop", RedisStore),
+        ("rediss+sentinel://a,b/main?sentinel_ssl=false&ssl_cert_reqs=none&ssl_check_hostname=false", RedisStore),
+        ("redis+cluster://user:p%40ss@a,b:7000,[::1]:7001", RedisStore),
+        ("rediss+cluster://a?prefix=shop", RedisStore),
     ],
 )
 def test_the_scheme_chooses_the_store(url: str, kind: type[Store]) -> None:
@@ -37,7 +42,14 @@ def test_the_scheme_chooses_the_store(url: str, kind: type[Store]) -> None:
     [
         ("", "no session store is called ''"),
         ("postgres://db/sessions", "no session store is called 'postgres'"),
-        ("redis+sentinel://a,b/0", "no session store is called 'redis+sentinel'"),
+        ("redis+sentinel://:hunter2@a,b/0", "is not one that Redis can be reached at"),
+        ("redis+sentinel://:hunter2@a,b/main/x", "is not one that Redis can be reached at"),
+        ("redis+sentinel://:hunter2@a,b:port/main", "is not one that Redis can be reached at"),
+        ("redis+sentinel://:hunter2@a,,b/main", "is not one that Redis can be reached at"),
+        ("redis+cluster://:hunter2@a,b/1", "is not one that Redis can be reached at"),
+        ("redis+cluster://:hunter2@a,b?db=1", "is not one that Redis can be reached at"),
+        ("redis+cluster://:hunter2@a,b?sentinel_ssl=false", "unknown option 'sentinel_ssl'"),
+        ("rediss+cluster://:hunter2@a,b?ssl_cert_reqs=perhaps", "is not one that Redis can be reached at"),
         ("bff-sessions.db", "expected memory:, sqlite:///file.db"),
         ("sqlite://bff-sessions.db", "a SQLite store is sqlite:///file.db"),
         ("sqlite:bff-sessions.db", "a SQLite store is sqlite:///file.db"),

@@ -14,7 +14,12 @@ from bff.session.stores.memory_tally import MemoryTally
 from bff.session.stores.sqlite import SqliteStore
 from bff.session.tally import KeepsTally, Tally
 
-FORMS = "memory:, sqlite:///file.db, sqlite:////absolute/file.db, redis://, rediss:// or unix:///path/to/socket"
+FORMS = (
+    "memory:, sqlite:///file.db, sqlite:////absolute/file.db, redis://, rediss://, unix:///path/to/socket, "
+    "redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://"
+)
+_REDIS = ("redis", "rediss", "unix")
+_REDIS_SETS = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
 
 REDIS_OPTIONS = frozenset(
     {
@@ -31,6 +36,7 @@ REDIS_OPTIONS = frozenset(
         "ssl_check_hostname",
     }
 )
+SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password", "sentinel_ssl"})
 
 
 def open_store(url: str, *, timeout: float = 2.0) -> Store:
@@ -44,7 +50,7 @@ def open_store(url: str, *, timeout: float = 2.0) -> Store:
             return MemoryStore()
         case "sqlite":
             return SqliteStore(_parse_path(url), timeout=timeout)
-        case "redis" | "rediss" | "unix":
+        case scheme if scheme in _REDIS or scheme in _REDIS_SETS:
             return _open_redis(url, timeout)
         case scheme:
             raise ValueError(f"no session store is called {scheme!r}: expected {FORMS}")
@@ -80,10 +86,9 @@ def _open_redis(url: str, timeout: float) -> Store:
 
     address, _, query = url.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
-    if unknown := sorted(options.keys() - REDIS_OPTIONS):
-        raise ValueError(
-            f"unknown option {unknown[0]!r} in the store's URL: expected {', '.join(sorted(REDIS_OPTIONS))}"
-        )
+    known = REDIS_OPTIONS | (SENTINEL_OPTIONS if "+sentinel:" in address else frozenset())
+    if unknown := sorted(options.keys() - known):
+        raise ValueError(f"unknown option {unknown[0]!r} in the store's URL: expected {', '.join(sorted(known))}")
     prefix = options.pop("prefix", "bff")
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", prefix) is None:
         raise ValueError("the store's prefix may hold letters, digits, '-' and '_' only, 64 at most")
@@ -93,5 +98,7 @@ def _open_redis(url: str, timeout: float) -> Store:
         # Not chained: redis-py's own message may repeat the URL.
         raise ValueError(
             "the store's URL is not one that Redis can be reached at: expected "
-            "redis://[user:password@]host[:port][/db], rediss://… or unix:///path/to/socket?db=0"
+            "redis://[user:password@]host[:port][/db], rediss://…, unix:///path/to/socket?db=0, "
+            "redis+sentinel://[user:password@]host[:port],host[:port][/service[/db]] or "
+            "redis+cluster://[user:password@]host[:port],host[:port]"
         ) from None

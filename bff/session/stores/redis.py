@@ -1,15 +1,11 @@
-"""The store of several machines: Redis or Valkey, alone or behind an address that follows the primary."""
+"""The store of several machines: Redis or Valkey, alone, followed by sentinels, or as a cluster."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
@@ -18,51 +14,35 @@ from bff.session.stores.lifetime import ends_at, unavailable
 from bff.session.stores.redis_audit import RedisAudit
 from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_facts import RedisFacts
+from bff.session.stores.redis_index import RedisIndex
+from bff.session.stores.redis_layout import Layout
 from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
+from bff.session.stores.redis_servers import CONNECTIONS, connect
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
 
-CONNECTIONS = 32  # at most, for each store; one of them is the watch's
-PAGE = 100  # records read in one round trip
-LATE = 10_000  # records past their end that a count looks for: more than purges let come together
-
 
 class RedisStore:
-    """Implements `Store`. Each method that writes is one script."""
+    """Implements `Store`. Each method that writes is one script; in a cluster one for each server it concerns."""
 
     def __init__(self, url: str, *, prefix: str = "bff", timeout: float = 2.0) -> None:
-        """`url` is one that redis-py reads. Raises `ValueError` or `TypeError` when it does not."""
-        # No retries inside: a `replace` that is sent twice would take its own first success for another's.
-        # Notifications of maintenance off: with them on, redis-py no longer looks whether an idle connection has
-        # been closed before it uses it, and after a restart of the server each one fails one call.
-        pool = BlockingConnectionPool.from_url(
-            url,
-            protocol=3,
-            max_connections=CONNECTIONS,
-            timeout=timeout,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
-        pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
-        self._client = client = Redis.from_pool(pool)
+        """`url` is as `redis_servers.connect` reads it. Raises `ValueError` or `TypeError` when it does not."""
+        self._servers = servers = connect(url, timeout)
+        self._client = client = servers.client
         self._timeout = timeout
         self._is_closed = False
         self._is_stale = False
-        self._prefix = prefix
-        self._all = f"{prefix}:all"
-        self._ends = f"{prefix}:ends"
-        self._fence = f"{prefix}:fence"
+        self._calls = asyncio.Semaphore(CONNECTIONS - 1)  # under way: one connection is the watch's
+        self._keys = Layout(prefix, is_cluster=servers.is_cluster)
+        self._index = RedisIndex(client, self._keys)
         # Redis shares channels between its databases.
-        self._channel = f"{prefix}:changes:{pool.connection_kwargs.get('db', 0)}"
+        self._channel = f"{prefix}:changes:{servers.database}"
         self._feed = Feed()
-        self._watch = RedisWatch(client, self._feed, self._channel, timeout)
+        self._watch = RedisWatch(servers.listener, self._feed, self._channel, timeout)
         self._create = client.register_script(scripts.CREATE)
         self._replace = client.register_script(scripts.REPLACE)
         self._touch = client.register_script(scripts.TOUCH)
         self._end = client.register_script(scripts.END)
-        self._purge = client.register_script(scripts.PURGE)
         self._acquire = client.register_script(scripts.ACQUIRE)
         self._release = client.register_script(scripts.RELEASE)
         self._remember = client.register_script(scripts.REMEMBER)
@@ -84,7 +64,7 @@ class RedisStore:
         await self._watch.stop()
         try:
             async with asyncio.timeout(self._timeout):
-                await self._client.aclose()
+                await self._servers.close()
         except (RedisError, OSError) as exc:
             raise unavailable(reason_of(exc)) from exc
 
@@ -95,27 +75,14 @@ class RedisStore:
 
     async def purge(self, now: float, limit: int = 1000) -> int:
         """Remove records that are past their end. Redis removes names and leases by itself."""
-        removed = 0
         async with self._bounded():
-            while removed < limit:
-                size = min(PAGE, limit - removed)
-                keys = cast("list[bytes]", await self._client.zrangebyscore(self._ends, "-inf", now, 0, size))
-                if not keys:
-                    break
-                hashes = [self._key("s", key) for key in keys]
-                removed += await self._purge([self._all, self._ends, *hashes], [now, *keys])
+            removed = await self._index.purge(now, limit)
         return removed + await self.documents.purge(now, limit - removed)
 
     async def count(self, now: float) -> int:
         """Count what has not ended, less what is past its end and still waits for the purge."""
         async with self._bounded():
-            async with self._client.pipeline(transaction=False) as pipe:
-                pipe.zcard(self._all)
-                pipe.zrangebyscore(self._ends, "-inf", now, 0, LATE)
-                number, late = await pipe.execute()
-            # What waits may also be what is left of ended ones, which the first number does not hold.
-            scores = await self._client.zmscore(self._all, late) if late else []
-        return int(number) - sum(score is not None for score in scores)
+            return await self._index.count(now)
 
     # ── records ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -125,17 +92,18 @@ class RedisStore:
         lives_for = max(0.0, ends - record.created_at) + scripts.GRACE
         async with self._bounded():
             await self._create(
-                [self._key("s", record.key), self._all, self._ends, *self._indexes_of(record)],
+                [self._keys.record(record.key), *self._keys.beside_all(record)],
                 [
                     *(record.key, ends, record.expires_at, lives_for, _index_lives_for(record)),
                     *build_fields(record, record.version),
                 ],
             )
+            await self._index.enter(record, ends, _index_lives_for(record))
 
     async def load(self, key: bytes, now: float) -> StoredSession | Ended | None:
         """Return what is there and not past its end."""
         async with self._bounded():
-            values = await self._client.hmget(self._key("s", key), FIELDS)
+            values = await self._client.hmget(self._keys.record(key), FIELDS)
         return select_current(parse_fields(key, cast("list[bytes | None]", values)), now)
 
     async def replace(self, record: StoredSession, expected_version: int) -> bool:
@@ -143,30 +111,39 @@ class RedisStore:
         version = expected_version + 1
         message = build_message(Change(ChangeKind.REPLACED, record.key, version))
         async with self._bounded():
-            written = await self._replace(
-                [self._key("s", record.key), self._all, self._ends, *self._indexes_of(record)],
+            ends: bytes | int = await self._replace(
+                [self._keys.record(record.key), *self._keys.beside_all(record)],
                 [
                     *(record.key, expected_version, record.idle_expires_at, record.expires_at),
                     *(self._channel, message, _index_lives_for(record)),
                     *build_fields(record, version),
                 ],
             )
-        return bool(written)
+            if isinstance(ends, bytes):
+                await _at_best(self._index.enter(record, ends, _index_lives_for(record)))
+        return isinstance(ends, bytes)
 
     async def touch(self, key: bytes, idle_expires_at: float) -> bool:
         """Slide the idle end forward, up to the absolute end."""
         async with self._bounded():
-            return bool(await self._touch([self._key("s", key), self._ends], [key, idle_expires_at]))
+            ends: bytes | int = await self._touch(
+                [self._keys.record(key), *self._keys.beside(key)], [key, idle_expires_at]
+            )
+            if isinstance(ends, bytes):
+                await _at_best(self._index.slide(key, ends))
+        return isinstance(ends, bytes)
 
     async def end(self, key: bytes, reason: str, now: float, *, keep_sealed: bool) -> bool:
         """Turn a live record into `Ended`; forget one that is past its end."""
         message = build_message(Change(ChangeKind.ENDED, key))
         async with self._bounded():
-            ended = await self._end(
-                [self._key("s", key), self._all, self._ends],
+            until: bytes | int = await self._end(
+                [self._keys.record(key), *self._keys.beside(key)],
                 [key, now, reason, int(keep_sealed), self._channel, message, scripts.GRACE],
             )
-        return bool(ended)
+            if until:
+                await _at_best(self._index.retire(key, until if isinstance(until, bytes) else None))
+        return isinstance(until, bytes)
 
     async def end_many(self, keys: Sequence[bytes], reason: str, now: float) -> set[bytes]:
         """Turn live records into `Ended`, each for itself."""
@@ -188,24 +165,13 @@ class RedisStore:
         limit: int = 100,
     ) -> list[StoredSession]:
         """List live records in the order of their keys."""
-        indexes = [self._key("subject", subject) for subject in subjects]
-        indexes += [self._key("issuer_sid", issuer_sid) for issuer_sid in issuer_sids]
-        indexes += [] if handle is None else [self._key("handle", handle.encode())]
-        found: list[StoredSession] = []
+        indexes = [self._keys.subject(subject) for subject in subjects]
+        indexes += [self._keys.issuer_sid(issuer_sid) for issuer_sid in issuer_sids]
+        indexes += [] if handle is None else [self._keys.handle(handle)]
         async with self._bounded():
-            if wanted := set(indexes):
-                keys = [key for key in await self._keys_in(indexes, now) if key > after]
-                for start in range(0, len(keys), PAGE):
-                    page = await self._fetch_live(keys[start : start + PAGE], indexes, now)
-                    # A replace may have moved a record to another subject; its old entry stays until its end.
-                    found += [record for record in page if not wanted.isdisjoint(self._indexes_of(record))]
-                    if len(found) >= limit:
-                        break
-            else:
-                while len(found) < limit and (keys := await self._page_of_all(after)):
-                    found += await self._fetch_live(keys, [self._all], now)
-                    after = keys[-1]
-        return found[: max(limit, 0)]
+            if indexes:
+                return await self._index.find(indexes, now, after, limit)
+            return await self._index.find_all(now, after, limit)
 
     # ── coordination ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -213,7 +179,7 @@ class RedisStore:
         """Take or prolong the lease."""
         async with self._bounded():
             fence: int | None = await self._acquire(
-                [self._key("l", key), self._fence], [owner, now, now + ttl, scripts.GRACE]
+                [self._keys.lease(key), *self._keys.fence], [owner, now, now + ttl, scripts.GRACE]
             )
         return fence
 
@@ -221,17 +187,17 @@ class RedisStore:
         """Give the lease back if it is ours."""
         message = build_message(Change(ChangeKind.RELEASED, key))
         async with self._bounded():
-            await self._release([self._key("l", key)], [owner, self._channel, message])
+            await self._release([self._keys.lease(key)], [owner, self._channel, message])
 
     async def remember(self, name: bytes, now: float, until: float, value: float = 0.0) -> bool:
         """Record a name unless it is still remembered with as great a value."""
         async with self._bounded():
-            return bool(await self._remember([self._key("n", name)], [now, until, value, scripts.GRACE]))
+            return bool(await self._remember([self._keys.name(name)], [now, until, value, scripts.GRACE]))
 
     async def recall(self, name: bytes, now: float) -> float | None:
         """Return the value of a name that is still remembered."""
         async with self._bounded():
-            until, value = await self._client.hmget(self._key("n", name), ("until", "value"))
+            until, value = await self._client.hmget(self._keys.name(name), ("until", "value"))
         if until is None or value is None or now >= float(until):
             return None
         return float(value)
@@ -250,51 +216,21 @@ class RedisStore:
         if self._is_closed:
             raise unavailable("closed")
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout), self._calls:
                 if self._is_stale:
                     self._is_stale = False
                     await self._client.connection_pool.disconnect(inuse_connections=False)
                 yield
         except (RedisError, OSError) as exc:
             # After a failover the connections still lead to what was the primary; new ones find the new one.
-            self._is_stale = isinstance(exc, ReadOnlyError)
+            self._is_stale = isinstance(exc, ReadOnlyError) and not self._keys.is_cluster
             raise unavailable(reason_of(exc)) from exc
 
-    def _key(self, family: str, name: bytes) -> str:
-        return f"{self._prefix}:{family}:{{{name.hex()}}}"
 
-    def _indexes_of(self, record: StoredSession) -> list[str]:
-        indexes = [self._key("subject", record.subject), self._key("handle", record.handle.encode())]
-        return indexes if record.issuer_sid is None else [*indexes, self._key("issuer_sid", record.issuer_sid)]
-
-    async def _keys_in(self, indexes: list[str], now: float) -> list[bytes]:
-        """Return the keys under any of the indexes, in order; what is past its absolute end is dropped first."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            for index in indexes:
-                pipe.zremrangebyscore(index, "-inf", now)
-                pipe.zrange(index, 0, -1)
-            answers = await pipe.execute()
-        return sorted({key for answer in answers[1::2] for key in answer})
-
-    async def _page_of_all(self, after: bytes) -> list[bytes]:
-        first = b"(" + after if after else b"-"
-        return cast("list[bytes]", await self._client.zrangebylex(self._all, first, b"+", 0, PAGE))
-
-    async def _fetch_live(self, keys: list[bytes], indexes: list[str], now: float) -> list[StoredSession]:
-        """Return the live ones among the records, and take from the indexes those that have ended or gone."""
-        async with self._client.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hmget(self._key("s", key), FIELDS)
-            answers = await pipe.execute()
-        rows = {key: parse_fields(key, values) for key, values in zip(keys, answers, strict=True)}
-        if gone := [key for key, row in rows.items() if row is None or isinstance(row[0], Ended)]:
-            # None of these ever comes back, so nothing can be lost between the look and this.
-            async with self._client.pipeline(transaction=False) as pipe:
-                for index in indexes:
-                    pipe.zrem(index, *gone)
-                await pipe.execute()
-        current = (select_current(row, now) for row in rows.values())
-        return [record for record in current if isinstance(record, StoredSession)]
+async def _at_best(step: Awaitable[None]) -> None:
+    """Take a step that comes when the record is as it should be: readers put right what this may not reach."""
+    with suppress(RedisError, OSError):
+        await step
 
 
 def _index_lives_for(record: StoredSession) -> float:

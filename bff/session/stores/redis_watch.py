@@ -1,6 +1,7 @@
 """Hears the changes that Redis publishes, and knows when it does not."""
 
 import asyncio
+from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -36,8 +37,9 @@ class RedisWatch:
     and a missing answer within as long again.
     """
 
-    def __init__(self, client: Redis, feed: Feed, channel: str, timeout: float) -> None:
-        self._client = client
+    def __init__(self, listener: Callable[[], Redis], feed: Feed, channel: str, timeout: float) -> None:
+        """`listener` is as `Servers.listener`."""
+        self._listener = listener
         self._feed = feed
         self._channel = channel
         self._timeout = timeout
@@ -58,7 +60,7 @@ class RedisWatch:
     async def _run(self) -> None:
         retry_in = FIRST_RETRY
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = self._listener().pubsub()
             try:
                 async with asyncio.timeout(self._timeout):
                     await pubsub.subscribe(self._channel)

@@ -433,6 +433,8 @@ def test_cookie_names():
     [
         "memory:", "sqlite:///x.db", "sqlite:////var/lib/x.db", "redis://localhost:6379/0",
         "rediss://:pw@cache", "redis://cache?db=1&prefix=shop", "unix:///run/valkey.sock?db=0",
+        "redis+sentinel://a,b:26380/main/2", "rediss+sentinel://u:p@[::1]", "redis+cluster://a,b",
+        "rediss+cluster://u:p@a:7000,b:7001?prefix=shop",
     ],
 )  # fmt: skip
 def test_store_addresses(url):
@@ -460,11 +462,8 @@ def test_store_addresses(url):
         ("redis://:pw@", "names no host", ""),
         ("redis://cache\n", "is no address of a store", ""),
         ("unix:x.sock", "names no socket", ""),
-        (
-            "redis+sentinel://a,b/main",
-            "redis+sentinel is not available in this version",
-            "one Redis or Valkey, by redis:// or rediss://",
-        ),
+        ("redis+sentinel://", "names no host", ""),
+        ("redis+cluster:a,b", "names no host", ""),
         ("redis://", "names no host", ""),
     ],
 )

@@ -1,0 +1,156 @@
+"""How a URL becomes connections: to one server, to the primary that sentinels name, to the nodes of a cluster."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from bff.session.stores.addresses import Members, parse_cluster, parse_sentinels
+
+CONNECTIONS = 32  # at most, for each store; one of them is the watch's
+_SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password", "sentinel_ssl")
+_NODE_CONNECTIONS = 1024  # to each node of a cluster: the store itself bounds how many calls are under way
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Where a store's data is.
+
+    Attributes:
+        client: for commands. A cluster's client has those that we use, so it passes for a `Redis`.
+        listener: returns a client for one connection that hears pushed messages.
+        database: the number; servers share channels between their databases.
+        is_cluster: keys lie on several servers.
+        close: lets go of every connection.
+    """
+
+    client: Redis
+    listener: Callable[[], Redis]
+    database: int
+    is_cluster: bool
+    close: Callable[[], Awaitable[None]]
+
+
+def connect(url: str, timeout: float) -> Servers:
+    """Return what reaches the servers that `url` names; nothing is opened yet.
+
+    `timeout` is seconds for any single call. Raises `ValueError` or `TypeError` when the URL is none of ours.
+    """
+    scheme, _, rest = url.partition(":")
+    address, _, query = rest.partition("?")
+    secure, _, kind = scheme.partition("+")
+    try:
+        match kind:
+            case "sentinel":
+                return _follow_sentinels(parse_sentinels(address), secure, query, timeout)
+            case "cluster":
+                return _spread_over(parse_cluster(address), secure, query, timeout)
+            case _:
+                return _reach(url, timeout)
+    except RedisError:
+        # Not chained: redis-py's own message may repeat the URL.
+        raise ValueError("the URL holds an option that redis-py refuses") from None
+
+
+def _reach(url: str, timeout: float) -> Servers:
+    pool = BlockingConnectionPool.from_url(url, **_common(timeout), max_connections=CONNECTIONS, timeout=timeout)
+    pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
+    client = Redis.from_pool(pool)
+    return Servers(client, lambda: client, int(pool.connection_kwargs.get("db", 0)), False, client.aclose)
+
+
+class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
+    """Connections to whichever server is the primary: as many as there may be, and then whoever comes waits."""
+
+
+def _follow_sentinels(members: Members, secure: str, query: str, timeout: float) -> Servers:
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    theirs = {name.removeprefix("sentinel_"): given.pop(name) for name in _SENTINEL_OPTIONS if name in given}
+    options = _options(members, secure, urlencode(given))
+    is_tls = secure == "rediss"
+    # A dead sentinel must leave time to ask the others within one call.
+    share = timeout / (len(members.addresses) + 1)
+    asking = {"socket_timeout": share, "socket_connect_timeout": share, **_plain(options, "ssl_")}
+    asking["ssl"] = is_tls and theirs.pop("ssl", "true").lower() not in {"false", "no", "0"}
+    if not asking["ssl"]:
+        asking = {name: value for name, value in asking.items() if not name.startswith("ssl_")}
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        members.addresses, sentinel_kwargs={**_common(timeout), **asking, **theirs}
+    )
+    options.setdefault("db", members.database)
+    pool = _SentinelPool(
+        service_name=members.service,
+        sentinel_manager=sentinel,
+        connection_class=SentinelManagedSSLConnection if is_tls else SentinelManagedConnection,
+        max_connections=CONNECTIONS,
+        timeout=timeout,
+        **{**_common(timeout), "socket_connect_timeout": share, **options},
+    )
+    pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
+    client = Redis.from_pool(pool)
+
+    async def close() -> None:
+        await client.aclose()
+        await sentinel.aclose()
+
+    return Servers(client, lambda: client, int(options["db"]), False, close)
+
+
+def _spread_over(members: Members, secure: str, query: str, timeout: float) -> Servers:
+    options = _options(members, secure, query)
+    if int(options.pop("db", 0)):
+        raise ValueError("a cluster has one database")
+    # A node that is dead or silent must leave time within one call to ask another one where the keys are now.
+    options |= _common(timeout) | {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 4}
+    cluster = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in members.addresses],
+        require_full_coverage=False,  # what the living nodes hold is served
+        reinitialize_steps=0,  # else a move of slots closes connections that are in use
+        max_connections=_NODE_CONNECTIONS,
+        ssl=secure == "rediss",
+        **options,
+    )
+
+    def listener() -> Redis:
+        # Each node hears what is published on any other. Not always the same one: it may be the dead one.
+        nodes = cluster.get_nodes() or cluster.startup_nodes
+        node = random.choice(nodes)  # noqa: S311 - no secret
+        return Redis(host=node.host, port=int(node.port), ssl=secure == "rediss", **options)
+
+    return Servers(cast("Redis", cluster), listener, 0, True, cluster.aclose)
+
+
+def _common(timeout: float) -> dict[str, Any]:
+    # No retries inside: a `replace` that is sent twice would take its own first success for another's.
+    # Notifications of maintenance off: with them on, redis-py no longer looks whether an idle connection has been
+    # closed before it uses it, and after a restart of the server each one fails one call.
+    return {
+        "protocol": 3,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+
+
+def _options(members: Members, secure: str, query: str) -> dict[str, Any]:
+    """Read credentials and options as redis-py reads those of a single server."""
+    options = dict(parse_url(f"{secure}://{members.credentials}host?{query}"))
+    del options["host"]
+    if options.pop("connection_class", None) is SSLConnection:
+        SSLConnection(**_plain(options, "ssl_"))  # an unknown option or file shows here
+    return options
+
+
+def _plain(options: dict[str, Any], prefix: str) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name.startswith(prefix)}
