@@ -164,8 +164,8 @@ class Bff:
             store, self.sessions, self.feed, self._upstream, self.api, forward.failures, audit, ring, self.keys,
             routes, self._opened,
         ))  # fmt: skip
-        calls, carried = self.statistics.calls, self._observers.carried
-        self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, calls, emit, carried)
+        carried = self._observers.carried
+        self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, emit, carried)
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,

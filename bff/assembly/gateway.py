@@ -1,6 +1,5 @@
 """What answers a gateway's sub-requests, where one is configured."""
 
-from collections import defaultdict
 from collections.abc import Callable
 
 from bff.config.settings import Settings
@@ -21,9 +20,8 @@ def build_gateway(
     routes: RouteTable,
     front: Front,
     cookie_deletion: bytes,
-    calls: defaultdict[str, int],
     emit: Emit,
-    measured: Callable[[Carry], Carry],
+    observed: Callable[[Carry], Carry],
 ) -> Gateway | None:
     """Return it; None where bff carries every call itself."""
     gateway = settings.gateway
@@ -40,11 +38,9 @@ def build_gateway(
     return Gateway(
         rules,
         routes=routes,
-        admit=api.admit,
+        api=api,
         front=front,
         cookie_deletion=cookie_deletion,
-        calls=calls,
-        refused=api.refused,
         emit=emit,
-        measured=measured,
+        observed=observed,
     )

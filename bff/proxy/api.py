@@ -81,7 +81,7 @@ class ApiProxy:
         meter: Meter = _UNMEASURED,
     ) -> None:
         """`calls` is where requests are counted by route; `note_use` hears which rule let a call through."""
-        self._note_use, self._recording, self._meter = note_use, recording, meter
+        self._note_use, self._recording, self.meter = note_use, recording, meter
         self._sessions, self._renewer = sessions, renewer
         self._forward = forward
         self._front = front
@@ -92,16 +92,16 @@ class ApiProxy:
         self._emit = emit
         self._clock = clock
         self._per_address, self._per_session, self._crowd = gate.per_address, gate.per_session, gate.crowd
-        self._calls = calls if calls is not None else defaultdict(int)
+        self.calls = calls if calls is not None else defaultdict(int)
         self.refused: defaultdict[str, int] = defaultdict(int)  # requests by the code of our answer
         self._principal_now = principal_now  # with the roles that are assigned at the moment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, route: Route, rest: str) -> None:
         """Serve one request whose path belongs to `route`."""
         request_id = new_request_id()
-        self._calls[route.path] += 1
+        self.calls[route.path] += 1
         decided, method = False, scope["method"]
-        meter = self._meter if not route.is_page else _UNMEASURED  # a page's is that of the app's files
+        meter = self.meter if not route.is_page else _UNMEASURED  # a page's is that of the app's files
         timing = Timing(method)
         meter.under_way += 1
         try:

@@ -35,10 +35,9 @@ class Front:
         self.check_host(host)
         return self._forwarding.client_address(peer, head.forwarded_for)
 
-    def address_behind(self, client: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
+    def address_behind(self, client: tuple[str, int] | None, forwarded_for: bytes) -> str:
         """Return the browser's address, told of by a peer that has shown that it may be believed."""
-        peer = client[0] if client else ""
-        return self._forwarding.address_behind(peer, [forwarded_for] if forwarded_for is not None else [])
+        return self._forwarding.address_behind(client[0] if client else "", [forwarded_for])
 
     def check_host(self, host: bytes | None) -> None:
         """Raise `MisdirectedRequest` unless this is our public name."""

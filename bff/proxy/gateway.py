@@ -6,12 +6,10 @@ for it passes browsers' requests to us as well; so each sub-request carries a se
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Protocol
 from urllib.parse import quote
 
 from bff.errors import (
@@ -29,13 +27,15 @@ from bff.http.cookies import keep_cookies
 from bff.http.origins import check_same_origin, check_socket_origin
 from bff.http.problems import NO_STORE, Headers, build_problem_response
 from bff.http.targets import check_query, check_target
-from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.api import ApiProxy
+from bff.proxy.asgi import Message, Receive, Scope, Send
 from bff.proxy.call import Call, Carry
 from bff.proxy.forwarded import new_request_id, trace_header
 from bff.proxy.front import Front
 from bff.proxy.gateway_request import SECRET, Asked, Dialect, by_name, read_asked
-from bff.proxy.head import RequestHead, is_ours
+from bff.proxy.head import is_ours
 from bff.proxy.routes import Route, RouteTable
+from bff.proxy.timing import UNTIMED, Timing
 
 _KNOWN_MAX = 4096  # names and addresses that are remembered
 _TOLD_EVERY = 10.0  # seconds; whoever is turned away once comes again
@@ -44,23 +44,6 @@ _REMOVED = (
     "authorization", "cookie", "dpop", "x-csrf", "x-user", "x-remote-user", "remote-user", "x-auth-user",
     "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
 )  # fmt: skip
-
-
-class Admission(Protocol):
-    """Takes the steps that decide: see `ApiProxy.admit`."""
-
-    def __call__(
-        self,
-        scope: Scope,
-        method: str,
-        route: Route,
-        rest: str,
-        request_id: str,
-        check_origin: Callable[..., None],
-        read: tuple[RequestHead, str] | None = None,
-    ) -> Awaitable[Call]:
-        """Return the call that may pass, or raise a `BffError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +65,24 @@ class Gateway:
         rules: GatewayRules,
         *,
         routes: RouteTable,
-        admit: Admission,
+        api: ApiProxy,
         front: Front,
         cookie_deletion: bytes,
-        calls: defaultdict[str, int],
-        refused: defaultdict[str, int],
         emit: Emit,
-        measured: Callable[[Carry], Carry] = lambda carry: carry,
+        observed: Callable[[Carry], Carry] = lambda carry: carry,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`calls` and `refused` are where calls are counted by route, and refusals by code."""
+        """`api` decides, and is where questions are counted; `observed` puts whoever looks on around the answer."""
         self._rules = rules
         self.path = rules.path.decode("ascii")
         self._dialect = rules.dialect
         self._secrets = rules.secrets
         self._routes = routes
-        self._admit = admit
+        self._api = api
         self._front = front
         self._cookie_deletion = cookie_deletion
-        self._calls = calls
-        self._refused = refused
         self._emit = emit
-        self._carry = measured(self._answer)
+        self._carry = observed(self._answer)
         self._monotonic = monotonic
         self._told_at = -_TOLD_EVERY
         self._peers: dict[str, bool] = {}
@@ -122,11 +101,11 @@ class Gateway:
         """Serve one request to our own path, whoever sent it."""
         rules = self._rules
         try:
-            named = by_name(scope["headers"])
+            lines = scope["headers"]
+            named = by_name(lines)
             self._check_asker(scope, named)
-            asked = read_asked(
-                rules.dialect, named, scope["method"], scope["raw_path"], scope["query_string"], rules.path
-            )
+            target = scope["raw_path"], scope["query_string"]
+            asked = read_asked(rules.dialect, lines, named, scope["method"], *target, rules.path)
             if not self._harmless.issuperset(named):
                 self._check_names(named)
             self._front.check_host(asked.host)
@@ -138,6 +117,8 @@ class Gateway:
                     raise BadRequestTarget("Write the path as the route that it belongs to is written.")
                 raise RouteNotFound
         except BffError as error:
+            if not self._dialect.passes_refusals and not isinstance(error, NotTheGateway):
+                send = _told_in_headers(send)
             await self._refuse(send, error, new_request_id())
             return
         decided: Scope = {
@@ -147,31 +128,43 @@ class Gateway:
             "query_string": asked.query,
             "headers": scope["headers"],
             "client": scope["client"],
+            "http_version": scope["http_version"],
             "bff.asked": asked,
         }
+        if not self._dialect.passes_refusals:
+            send = _told_in_headers(send)
         await self._carry(decided, receive, send, found[0], found[1])
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send, route: Route, rest: str) -> None:
         asked: Asked = scope["bff.asked"]
         request_id = new_request_id()
-        self._calls[route.path] += 1
+        api, timing = self._api, Timing(asked.method)
+        api.calls[route.path] += 1
+        api.meter.under_way += 1
         try:
+            if scope["headers"] is not asked.headers:  # somebody traces: what is called next belongs to that
+                asked.head.traceparent = dict(scope["headers"]).get(b"traceparent")
             check_origin: Callable[..., None] = check_same_origin
             if asked.is_socket:
                 if route.sockets is None:
                     raise RouteNotFound("This path carries no WebSockets.")
                 check_origin = check_socket_origin
             read = asked.head, self._address(scope["client"], asked.forwarded_for)
-            call = await self._admit(scope, asked.method, route, rest, request_id, check_origin, read)
+            call = await api.admit(scope, asked.method, route, rest, request_id, check_origin, read, timing)
             headers = self._granted(call)
+            timing.answer(200)
         except BffError as error:
-            await self._refuse(send, error, request_id, asked)
+            await self._refuse(send, error, request_id, asked, timing)
         except Exception as error:  # noqa: BLE001 -- a mistake of ours: told, and nothing passes by it
             self._emit("request.crashed", {"request_id": request_id, "error": type(error).__name__})
-            await self._refuse(send, BffError(), request_id, asked)
+            await self._refuse(send, BffError(), request_id, asked, timing)
         else:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            api.meter.under_way -= 1
+            timing.end()
+            api.meter.note(route, timing)
 
     # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -219,12 +212,10 @@ class Gateway:
             if len(self._harmless) < _KNOWN_MAX:
                 self._harmless.add(name)
 
-    def _address(self, client: tuple[str, int] | None, forwarded_for: bytes | None) -> str:
-        known = self._addresses.get(forwarded_for) if forwarded_for is not None else None
+    def _address(self, client: tuple[str, int] | None, forwarded_for: bytes) -> str:
+        known = self._addresses.get(forwarded_for)
         if known is None:
             known = self._front.address_behind(client, forwarded_for)
-            if forwarded_for is None:
-                return known
             if len(self._addresses) >= _KNOWN_MAX:
                 self._addresses.clear()
             self._addresses[forwarded_for] = known
@@ -254,8 +245,15 @@ class Gateway:
             headers.append((b"x-envoy-auth-headers-to-remove", gone.encode("ascii")))
         return headers
 
-    async def _refuse(self, send: Send, error: BffError, request_id: str, asked: Asked | None = None) -> None:
-        self._refused[error.code] += 1
+    async def _refuse(
+        self,
+        send: Send,
+        error: BffError,
+        request_id: str,
+        asked: Asked | None = None,
+        timing: Timing = UNTIMED,
+    ) -> None:
+        self._api.refused[error.code] += 1
         status, headers, body = build_problem_response(error, request_id)
         if isinstance(error, CookieUnreadable):
             headers.append((b"set-cookie", self._cookie_deletion))
@@ -263,9 +261,7 @@ class Gateway:
         if login is not None:
             status = 302
             headers.append((b"location", login))
-        if not self._dialect.passes_refusals and not isinstance(error, NotTheGateway):
-            headers += [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", _in_one_header(body))]
-            status = 401 if status in {302, 401} else 403
+        timing.answer(status)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -279,6 +275,21 @@ class Gateway:
         return f"{url}?return_to={quote(target, safe='/')}".encode("ascii")
 
 
-def _in_one_header(body: bytes) -> bytes:
-    """The document in ASCII, for a gateway that passes headers alone."""
-    return json.dumps(json.loads(body), separators=(",", ":")).encode("ascii")
+def _told_in_headers(send: Send) -> Send:
+    """Return a `send` for a gateway that lets only 401 and 403 through: headers say the rest."""
+    refusal: Message | None = None
+
+    async def answer(message: Message) -> None:
+        nonlocal refusal
+        if refusal is None and message.get("status", 200) != 200:
+            refusal = message  # its body is wanted first
+            return
+        if refusal is not None:
+            status: int = refusal["status"]
+            document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
+            told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
+            status = 401 if status in {302, 401} else 403
+            await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
+        await send(message)
+
+    return answer

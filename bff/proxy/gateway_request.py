@@ -26,6 +26,7 @@ _ONCE = frozenset(
         b"sec-websocket-version", b"sec-websocket-key", b"upgrade",
     }
 )  # fmt: skip
+_ADDRESS = b"x-forwarded-for"
 _JOINED = {b"cookie": b"; ", b"x-forwarded-for": b", ", SECRET: b", "}  # two secrets are none
 
 
@@ -57,8 +58,9 @@ class Asked(NamedTuple):
     query: bytes
     host: bytes | None
     head: RequestHead
-    forwarded_for: bytes | None
-    named: Mapping[bytes, bytes]  # all headers
+    forwarded_for: bytes
+    headers: RawHeaders
+    named: Mapping[bytes, bytes]  # the same by name
 
     @property
     def is_socket(self) -> bool:
@@ -92,7 +94,13 @@ def by_name(headers: RawHeaders) -> dict[bytes, bytes]:
 
 
 def read_asked(
-    dialect: Dialect, named: Mapping[bytes, bytes], method: str, path: bytes, query: bytes, own_path: bytes
+    dialect: Dialect,
+    headers: RawHeaders,
+    named: Mapping[bytes, bytes],
+    method: str,
+    path: bytes,
+    query: bytes,
+    own_path: bytes,
 ) -> Asked:
     """Return what a sub-request asks about; `method`, `path` and `query` are its own.
 
@@ -109,7 +117,11 @@ def read_asked(
             raise BadRequest(_incomplete(dialect))
         asked = said
         path, _, query = target.partition(b"?")
-    cookie, forwarded_for = named.get(b"cookie"), named.get(b"x-forwarded-for")
+    # A peer's address in its place would let people choose: they can have a proxy drop headers (RFC 9110 §7.6.1).
+    forwarded_for = named.get(_ADDRESS)
+    if forwarded_for is None:
+        raise BadRequest(_incomplete(dialect))
+    cookie = named.get(b"cookie")
     head = RequestHead(
         cookies=[cookie] if cookie is not None else [],
         origin=named.get(b"origin"),
@@ -117,9 +129,8 @@ def read_asked(
         csrf=named.get(b"x-csrf") == b"1",
         traceparent=named.get(b"traceparent"),
     )
-    return Asked(
-        _METHODS.get(asked) or _unusual(asked), path, query, named.get(dialect.host), head, forwarded_for, named
-    )
+    verb, host = _METHODS.get(asked) or _unusual(asked), named.get(dialect.host)
+    return Asked(verb, path, query, host, head, forwarded_for, headers, named)
 
 
 def _unusual(method: bytes) -> str:
@@ -129,7 +140,7 @@ def _unusual(method: bytes) -> str:
 
 
 def _incomplete(dialect: Dialect) -> str:
-    wanted = " and ".join(name.decode() for name in (dialect.method, dialect.target) if name is not None)
+    wanted = ", ".join(name.decode() for name in (dialect.method, dialect.target, _ADDRESS) if name is not None)
     return f"The gateway does not say what it asks about: it has to send {wanted}."
 
 

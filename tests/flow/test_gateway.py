@@ -362,6 +362,25 @@ async def test_sub_request_that_names_nothing_is_refused(browser, gateway):
     assert gateway.refusal(await call_asgi(gateway.world.apps[0], scope)) in expected
 
 
+async def test_address_has_to_be_told(gateway, browser):
+    """Rules by network never go by the gateway's own address: a browser could have its own dropped on the way."""
+    scope = gateway.build(browser, "GET", "/api/x", None)
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-forwarded-for"]
+
+    assert (400, "bad_request") == gateway.refusal(await call_asgi(gateway.world.apps[0], scope))
+
+
+async def test_metrics_count_the_status_that_is_meant(gateway, browser):
+    """Whatever the gateway is told instead: an outage is one in every kind."""
+    other = await gateway.world.start_worker()
+    gateway.world.store.fail("load", times=3)
+    answer = await call_asgi(gateway.world.apps[1], gateway.build(browser, "GET", "/api/x", None))
+    text, _ = await other.metrics.scrape("")
+
+    assert (503, "session_store_unavailable") == gateway.refusal(answer)
+    assert b'bff_http_requests_total{method="GET",route="/api",status="5xx"} 1.0' in text
+
+
 async def test_only_named_networks_are_answered():
     """Beside the secret."""
     for network, expected in (("10.0.0.0/24", 200), ("10.0.1.0/24", 403)):
