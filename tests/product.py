@@ -39,6 +39,7 @@ class Bff(Server):
         *,
         port: int | None = None,
         workers: int = 1,
+        shutdown_timeout: str = "5s",
         store: str | None = None,
         extra: str = "",
         apis: str | None = None,
@@ -60,6 +61,7 @@ class Bff(Server):
             api: the upstream of /api, unless `apis` holds all routes.
             port: of the public listener.
             workers: processes.
+            shutdown_timeout: as the file has it.
             store: the URL; an SQLite file of its own otherwise.
             extra: further tables.
             apis: all `[[api]]` tables.
@@ -99,7 +101,7 @@ public_url = "{self.url}"
 listen = "127.0.0.1:{self.port}"
 management_listen = "127.0.0.1:{self.management_port}"
 workers = {workers}
-shutdown_timeout = "5s"
+shutdown_timeout = "{shutdown_timeout}"
 {server}
 
 [oidc]

@@ -143,7 +143,7 @@ class Issuer(Server):
         return (await self.counters())[name]
 
     async def reset(self) -> None:
-        """Counters to zero, planned faults gone, roles as configured; sessions and keys stay."""
+        """Counters to zero, planned faults gone, roles and lifetimes as configured; sessions and keys stay."""
         await self._call("POST", "reset")
 
     async def fault(self, endpoint: str, mode: str, times: int | None = 1, **more: Any) -> None:
@@ -171,6 +171,10 @@ class Issuer(Server):
     async def set_roles(self, sub: str, roles: Sequence[str]) -> None:
         """The subject's next tokens carry these roles."""
         await self._call("POST", "roles", {"sub": sub, "roles": list(roles)})
+
+    async def set_lifetime(self, seconds: int) -> None:
+        """Access tokens that are issued from now on live so long."""
+        await self._call("POST", "lifetime", {"seconds": seconds})
 
     async def rotate_keys(self, *, keep: bool = True) -> list[str]:
         """Signs with a new key from now on; the old ones stay published if kept. Returns the published kids."""

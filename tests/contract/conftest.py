@@ -83,7 +83,7 @@ class Ear:
 
     async def next(self) -> Change | Lost | Restored:
         """The next event."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await anext(self._changes)
 
     async def take(self, count: int) -> list[Change | Lost | Restored]:

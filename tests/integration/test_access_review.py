@@ -107,7 +107,7 @@ async def test_review_shows_who_was_seen_by_two_workers_and_records_what_is_deci
             bff.start()
             assert [200, 401] == [(await browser.get("/api/whoami")).status_code for browser in (alice, bob)]
 
-            async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=10) as operator:
+            async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}, timeout=30) as operator:
                 download = await operator.get(f"{bff.management_url}/admin/review.csv")
                 worksheet = (await operator.get(f"{bff.management_url}/admin/review?q=bob")).json()
             lines = csv.DictReader(io.StringIO(download.text))

@@ -12,6 +12,7 @@ import pytest
 from tests.processes import reserve_port
 from tests.product import Browser, redirect_uris, start_product
 from tests.servers import start_demo_api, start_issuer, start_valkey
+from tests.world import AT_ONCE
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +22,6 @@ ADMIN = f"""
 token = "{TOKEN}"
 roles = ["admin"]
 """
-AT_ONCE = 1.0  # seconds within which a push reaches every worker of a machine
 
 
 def operator(bff) -> httpx.AsyncClient:
@@ -56,7 +56,7 @@ async def refused_everywhere(browser: Browser) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "valkey"])
 async def test_revocation_through_the_admin_api_is_heard_by_every_worker_and_by_the_page(kind):
-    """Alice ends bob's sessions; both workers refuse him within a second, and his open page is told why."""
+    """Alice ends bob's sessions; both workers refuse him at once, and his open page is told why."""
     port = reserve_port()
     with (
         start_issuer(**redirect_uris(port)) as issuer,
@@ -88,7 +88,7 @@ async def test_revocation_through_the_admin_api_is_heard_by_every_worker_and_by_
             await refused_everywhere(bob)
             assert 200 == (await alice.get("/api/whoami")).status_code
 
-            async with asyncio.timeout(5):  # the line is written beside the request
+            async with asyncio.timeout(30):  # the line is written beside the request
                 while True:
                     lines_found = (await managed.get("/audit?event=session.revoked")).json()["items"]
                     if lines_found:

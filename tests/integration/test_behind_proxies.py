@@ -183,7 +183,7 @@ async def test_events_arrive_one_by_one(browser: Browser) -> None:
     """The stream has no end: a proxy that gathers it would hand nothing out."""
     await browser.log_in("alice")
     heard: list[str] = []
-    async with asyncio.timeout(10), browser.stream("GET", "/api/stream") as stream:
+    async with asyncio.timeout(30), browser.stream("GET", "/api/stream") as stream:
         async for line in stream.aiter_lines():
             heard += [line] if line else []
             if len(heard) == 3:
@@ -195,7 +195,7 @@ async def test_events_arrive_one_by_one(browser: Browser) -> None:
 async def test_page_hears_of_its_logout(browser: Browser) -> None:
     """/bff/events is open, and ends with the session."""
     await browser.log_in("alice")
-    async with asyncio.timeout(10), browser.stream("GET", "/bff/events") as stream:
+    async with asyncio.timeout(30), browser.stream("GET", "/bff/events") as stream:
         lines = stream.aiter_lines()
         first = await anext(lines)
         await browser.post("/bff/logout")
@@ -219,7 +219,7 @@ async def test_websocket_passes(site: Site, browser: Browser) -> None:
         proxy=None,
     ) as opened:
         await opened.send("is anybody there?")
-        assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 10)
+        assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 30)
 
     assert [PERSON] == site.upstream.opened[-1].all("x-forwarded-for")
 

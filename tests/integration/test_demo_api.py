@@ -125,7 +125,7 @@ def api(holder: KeyHolder) -> Iterator[DemoApi]:
 
 @pytest.fixture
 async def http(api: DemoApi) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=api.url, trust_env=False, verify=False, timeout=10) as client:
+    async with httpx.AsyncClient(base_url=api.url, trust_env=False, verify=False, timeout=30) as client:
         yield client
 
 
@@ -263,7 +263,7 @@ async def test_tokens_of_the_real_issuer_work_across_a_key_rotation():
     async with (
         start_issuer(redirect_uris=[CALLBACK]) as issuer,
         start_demo_api(issuer) as real_api,
-        httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as http,
+        httpx.AsyncClient(trust_env=False, verify=False, timeout=30) as http,
     ):
         party = RelyingParty(issuer, http)
         tokens = await party.log_in("alice")

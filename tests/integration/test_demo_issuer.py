@@ -29,7 +29,7 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30) as client:
         yield client
 
 
@@ -47,6 +47,18 @@ async def verified(party: RelyingParty, token: str, audience: str, algorithm: st
         token, key, algorithms=[algorithm], audience=audience, issuer=party.issuer.url
     )
     return claims
+
+
+async def test_lifetime_of_the_next_access_tokens_can_be_set(party):
+    """Until the next reset; a lifetime that is none is refused."""
+    await party.issuer.set_lifetime(77)
+    one = await party.log_in("alice")
+    with pytest.raises(ValueError, match="whole number"):
+        await party.issuer.set_lifetime(0)
+    await party.issuer.reset()
+    other = await party.log_in("alice")
+
+    assert (77, 30) == (one["expires_in"], other["expires_in"])
 
 
 async def test_login_over_plain_http_gives_an_access_token_for_the_api(party):
@@ -237,7 +249,7 @@ async def test_ended_session_reaches_the_client_by_back_channel(http):
         tokens = await party.log_in("alice")
         sid = (await verified(party, tokens["id_token"], issuer.client_id))["sid"]
         outcome = await issuer.backchannel_logout("alice")
-        logout_token = await asyncio.wait_for(arrived.get(), 5)
+        logout_token = await asyncio.wait_for(arrived.get(), 30)
         refused = await party.refresh(tokens["refresh_token"])
         claims = await verified(party, logout_token, issuer.client_id)
 

@@ -22,7 +22,7 @@ SETTINGS = {"redirect_uris": [CALLBACK], "signing_alg": "ES256"}
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=30) as client:
         yield client
 
 

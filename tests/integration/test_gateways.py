@@ -145,7 +145,7 @@ async def test_websocket_goes_through(site: Site, browser: Browser) -> None:
         proxy=None,
     ) as opened:
         await opened.send("is anybody there?")
-        assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 15)
+        assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 30)
 
     handshake = site.live.opened[-1]
     assert "alice" == claims(handshake.all("authorization")[0])["sub"]

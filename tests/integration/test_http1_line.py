@@ -86,7 +86,7 @@ async def test_one_connection_carries_one_call_after_the_other():
             fresh.append(line.is_fresh)
             assert b"ok" == await whole(await line.send("GET", url + "/x", [], None))
             if len(fresh) == 2:
-                await eventually(lambda: line.is_fresh, "the news that the server has closed it", within=15)
+                await eventually(lambda: line.is_fresh, "the news that the server has closed it", within=30)
 
     assert ([True, False, True, False], 2) == (fresh, connections)
 
@@ -151,7 +151,7 @@ async def test_body_that_is_not_as_long_as_announced_never_looks_complete(pieces
     async with line_to(serve, upload=True) as (line, url):
         with pytest.raises(ValueError, match="announced"):
             await line.send("PUT", url, [("content-length", "3")], body())
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             assert len(await got) < 3
 
 
@@ -174,7 +174,7 @@ async def test_call_that_is_cut_ends_at_the_upstream_at_once():
             await call
 
         assert line.cut()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await ended.wait()
         assert line.is_fresh
 

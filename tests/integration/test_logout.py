@@ -10,7 +10,7 @@ from tests.echo import Echo, Gate
 from tests.product import Bff, Browser
 from tests.servers import Issuer
 from tests.sign_in import sign_out
-from tests.world import World, eventually
+from tests.world import AT_ONCE, World, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +64,7 @@ async def test_tokens_are_revoked_at_the_issuer(bff: Bff, issuer: Issuer):
         await eventually(revoked, "the revocation")
 
 
-@pytest.mark.parametrize("fault", ["delay:4000", "status:503", "drop"])
+@pytest.mark.parametrize("fault", ["delay:12000", "status:503", "drop"])
 async def test_logout_does_not_wait_for_the_issuer(bff: Bff, issuer: Issuer, fault: str):
     """A slow, failing or absent revocation endpoint neither delays nor fails it (RFC 7009 §2.2.1)."""
     await issuer.fault("revocation", fault)
@@ -74,7 +74,7 @@ async def test_logout_does_not_wait_for_the_issuer(bff: Bff, issuer: Issuer, fau
         done = await browser.post("/bff/logout")
 
         assert 200 == done.status_code
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 8, "the issuer's own time is ten seconds"
         assert await browser.user() is None
 
 
@@ -169,8 +169,8 @@ async def test_session_at_the_issuer_that_ends_another_way_does_not_break_logout
         assert await browser.user() is None
 
 
-@pytest.mark.parametrize(("store", "within"), [("sqlite", 1.5), ("valkey", 0.6)])
-async def test_logout_on_one_machine_is_known_on_the_other_at_once(world: World, store: str, within: float):
+@pytest.mark.parametrize("store", ["sqlite", "valkey"])
+async def test_logout_on_one_machine_is_known_on_the_other_at_once(world: World, store: str):
     """A server that has the session in memory hears of its end (OIDC Back-Channel Logout §2.7, ASVS 7.4.1)."""
     options = {"store": f"{world.valkey.url}/1"} if store == "valkey" else {}
     with (
@@ -183,10 +183,8 @@ async def test_logout_on_one_machine_is_known_on_the_other_at_once(world: World,
             for _ in range(3):
                 assert 200 == (await there.get("/api/whoami")).status_code
             await browser.post("/bff/logout")
-            ended = time.monotonic()
 
             async def refused() -> bool:
                 return 401 == (await there.get("/api/whoami")).status_code
 
-            await eventually(refused, "the refusal")
-            assert time.monotonic() - ended < within
+            await eventually(refused, "the refusal", within=AT_ONCE)

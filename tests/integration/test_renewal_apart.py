@@ -150,12 +150,12 @@ async def test_worker_goes_on_where_the_renewal_process_died(apart):
     browser = await signed_in(apart)
     gate = apart.world.store.hold("acquire")
     waiting = asyncio.ensure_future(browser.get("/api/tasks"))
-    await asyncio.wait_for(gate.reached.wait(), 5)
+    await asyncio.wait_for(gate.reached.wait(), 30)
     (task,) = apart.world.bffs[0].renewer._running.values()
     task.cancel()
     gate.open()
 
-    answer = await asyncio.wait_for(waiting, 15)
+    answer = await asyncio.wait_for(waiting, 30)
 
     assert (200, 1) == (answer.status, apart.world.refreshes())
 
@@ -174,14 +174,14 @@ async def test_successor_takes_the_address_over_and_the_old_one_finishes(apart):
 
     apart.address.rename(apart.address.with_suffix(".old"))
     await successor.open(apart.address)
-    await asyncio.wait_for(superseded, 15)
+    await asyncio.wait_for(superseded, 30)
     closing = asyncio.ensure_future(apart.desk.close())
     await settle()
     assert not closing.done()
     held.set()
 
     assert 200 == (await waiting).status
-    await asyncio.wait_for(closing, 15)
+    await asyncio.wait_for(closing, 30)
     apart.world.clock.advance(EXPIRED)
     assert 200 == (await browser.get("/api/tasks")).status
     assert (2, (2, 0)) == (apart.world.refreshes(), await apart.renewals_by())
@@ -195,7 +195,7 @@ async def test_junk_disturbs_nothing(apart, junk):
     reader, writer = await asyncio.open_unix_connection(apart.address)
     writer.write(junk)
     writer.write_eof()
-    await asyncio.wait_for(reader.read(), 15)
+    await asyncio.wait_for(reader.read(), 30)
     writer.close()
 
     assert 200 == (await browser.get("/api/tasks")).status

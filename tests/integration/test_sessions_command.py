@@ -11,6 +11,7 @@ import pytest
 from tests.processes import reserve_port
 from tests.product import Browser, redirect_uris, start_product
 from tests.servers import start_demo_api, start_issuer, start_valkey
+from tests.world import AT_ONCE
 
 pytestmark = pytest.mark.integration
 
@@ -27,8 +28,8 @@ def bff_sessions(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 async def refused(browser: Browser) -> httpx.Response:
-    """The first refusal; the push reaches a worker within a second."""
-    async with asyncio.timeout(1):
+    """The first refusal; it is pushed to the worker."""
+    async with asyncio.timeout(AT_ONCE):
         while (answer := await browser.get("/api/whoami")).status_code == 200:
             continue
     return answer

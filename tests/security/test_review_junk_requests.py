@@ -35,7 +35,7 @@ async def test_events_are_streamed_to_get_alone(world: World, method: str):
     browser = world.browser()
     await browser.log_in()
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         answer = await browser.request(method, "/bff/events", headers={"sec-fetch-site": "same-origin"})
 
     assert (405, "GET") == (answer.status, answer.header("allow"))
@@ -91,7 +91,7 @@ async def test_form_that_never_ends_is_given_up(world: World, monkeypatch: pytes
         await asyncio.Event().wait()
         raise AssertionError("unreachable")
 
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         assert [400] == await send_form(world, receive)
     assert [] == world.told("request.crashed")
 

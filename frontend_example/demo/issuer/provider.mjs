@@ -128,7 +128,7 @@ function providerSetup({ config, store, users, keys }) {
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     renderError,
     ttl: {
-      AccessToken: ttl.access_token,
+      AccessToken: () => ttl.access_token, // a test may change it
       AuthorizationCode: MINUTE,
       Grant: Math.max(ttl.refresh_token, ttl.session),
       IdToken: ttl.id_token,

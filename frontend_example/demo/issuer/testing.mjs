@@ -49,8 +49,11 @@ export class TestHooks {
 
   #serveWith;
 
+  #lifetime; // of access tokens, as configured
+
   constructor({ config, store, users }) {
     Object.assign(this, { config, store, users });
+    this.#lifetime = config.ttl.access_token;
   }
 
   /** Watches this provider from now on; called again when it is built anew with other keys. */
@@ -114,17 +117,19 @@ export class TestHooks {
       'POST rotate-keys': ({ keep = true }) => this.#rotateKeys(keep),
       'POST retire-keys': () => this.#serveOnly(this.#keys.slice(0, 1)),
       'POST roles': ({ sub, roles }) => this.#setRoles(sub, roles),
+      'POST lifetime': ({ seconds }) => this.#setLifetime(seconds),
       'GET sessions': () => [...this.store.list('Session')]
         .filter(({ accountId }) => accountId !== undefined)
         .map(({ accountId, uid }) => ({ sub: accountId, uid })),
     };
   }
 
-  /** Counters to zero, planned faults gone, roles as configured. Sessions and keys stay. */
+  /** Counters to zero, planned faults gone, roles and lifetimes as configured. Sessions and keys stay. */
   #reset() {
     this.#counters = { ...ZERO };
     this.#faults.clear();
     for (const { sub, roles } of this.config.users) this.users.setRoles(sub, roles);
+    this.config.ttl.access_token = this.#lifetime;
     return this.#counters;
   }
 
@@ -139,6 +144,13 @@ export class TestHooks {
   #setRoles(sub, roles) {
     if (!Array.isArray(roles) || !this.users.setRoles(sub, roles)) throw new Error('a known sub and a list of roles, please');
     return { sub, roles };
+  }
+
+  /** Access tokens that are issued from now on live so long. */
+  #setLifetime(seconds) {
+    if (!Number.isInteger(seconds) || seconds <= 0) throw new Error('a whole number of seconds above 0, please');
+    this.config.ttl.access_token = seconds;
+    return { seconds };
   }
 
   /** OIDC Back-Channel Logout 1.0 §2.5: every client of every session of this subject is told. */
