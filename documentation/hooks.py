@@ -14,6 +14,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from documentation.diagrams import sequence_diagram
 from documentation.reference import generated
 
 ROOT = Path(__file__).parents[1]
@@ -84,9 +85,14 @@ def on_page_markdown(markdown: str, *, page: Page, **_: Any) -> str:
 def _outside_fences(text: str, link: Any) -> str:
     parts, at = [], 0
     for fence in _FENCE.finditer(text):
-        parts += [_LINK.sub(link, text[at : fence.start()]), fence[0]]
+        parts += [_LINK.sub(link, text[at : fence.start()]), _drawn(fence[0])]
         at = fence.end()
     return "".join([*parts, _LINK.sub(link, text[at:])])
+
+
+def _drawn(fence: str) -> str:
+    kind, _, body = fence.removeprefix("```").removesuffix("```").partition("\n")
+    return f"<div>{sequence_diagram(body)}</div>\n" if kind == "mermaid" else fence
 
 
 def _named(nav: Any) -> Iterator[str]:
