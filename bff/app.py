@@ -21,8 +21,8 @@ from bff.assembly.health import build_health
 from bff.assembly.issuer import build_relying_party
 from bff.assembly.keys import KeyWatch
 from bff.assembly.limits import build_limits
-from bff.assembly.metrics import MeasuredParts, Measuring
-from bff.assembly.observing import build_observers
+from bff.assembly.metrics import MeasuredParts
+from bff.assembly.observing import Observers
 from bff.assembly.pages import build_files
 from bff.assembly.parts import NOTHING_ELSE, Parts
 from bff.assembly.reviewing import ReviewingParts, build_reviewing
@@ -34,7 +34,6 @@ from bff.errors import SessionStoreUnavailable
 from bff.events import to_each
 from bff.from_settings import build_dev_server, build_route, build_session_limits, open_patient_store
 from bff.http.cookies import CookieWriter
-from bff.observe.logs import emit_to_log
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
 from bff.proxy.asgi import Asgi
@@ -73,20 +72,19 @@ class Bff:
     def __init__(self, settings: Settings, parts: Parts = NOTHING_ELSE) -> None:
         self.settings = settings
         self._clock = clock = parts.clock
-        log = parts.emit or emit_to_log
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
-        self.metrics = metrics = Measuring(settings, parts.metrics_folder, __version__, clock, log)
-        self._observers = build_observers(settings, metrics, parts.emit)
-        self.store = store = metrics.store(parts.store or open_patient_store(settings.session))
+        self._observers = observers = Observers(settings, parts, __version__)
+        self.metrics, log = observers.metrics, observers.log
+        self.store = store = observers.store(parts.store or open_patient_store(settings.session))
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
         recording = build_recording(audit, settings.audit.allowed_calls)
         self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
         self.statistics = build_statistics(settings, store, clock, log)
-        self._emit = emit = to_each(log, audit.record, self.statistics.record, metrics.record)
+        self._emit = emit = to_each(log, audit.record, self.statistics.record, self.metrics.record)
         self._draining = False
         self._watching: list[asyncio.Task[None]] = []
         self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
-        self._transport = metrics.transport(parts.transport or IssuerTransport(timeout=settings.oidc.timeout))
+        self._transport = observers.transport(parts.transport or IssuerTransport(timeout=settings.oidc.timeout))
         self.relying_party = build_relying_party(
             settings, self._transport, clock, emit, lambda tokens: revocations.later(tokens, None)
         )
@@ -121,7 +119,7 @@ class Bff:
             store=store,
             vault=vault,
             feed=self.feed,
-            refresh=metrics.refresh(grants.renew),
+            refresh=observers.refresh(grants.renew),
             principal_of=self.reviewing.principal_of,
             revocations=revocations,
             background=self._background,
@@ -140,7 +138,8 @@ class Bff:
             sessions=self.sessions, renewer=self.renewer, clock=clock, principal_now=principal_now
         )
         refusals = Refusals(self.renewer, clock, emit)
-        forward = Forwarder(self._upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
+        upstream = observers.upstream(self._upstream)
+        forward = Forwarder(upstream, forwarding, settings.session.cookie_name, emit, self._opened, refusals)
         self.routes = RouteTable(routes)
         self.api = ApiProxy(
             sessions=self.sessions,
@@ -158,13 +157,13 @@ class Bff:
             calls=self.statistics.calls,
             note_use=self.reviewing.usage.note,
             recording=recording,
-            meter=metrics.meter,
+            meter=self.metrics.meter,
         )
-        metrics.read_from(MeasuredParts(
+        self.metrics.read_from(MeasuredParts(
             store, self.sessions, self.feed, self._upstream, self.api, forward.failures, audit, ring, self.keys,
             routes, self._opened,
         ))  # fmt: skip
-        carried = self._observers.carried
+        carried = observers.carried
         self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, emit, carried)
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
@@ -307,7 +306,7 @@ class Bff:
         await self.statistics.close()
         await self.reviewing.stop()
         await self.audit.close()
-        self.metrics.close()
+        await self._observers.close()
         await self.store.close()
 
 

@@ -1,39 +1,87 @@
-"""Who looks on as requests come and go: metrics, the access log. Whoever is switched off is not in the way."""
+"""Who looks on: metrics, the access log, traces. Whoever is switched off is not in the way."""
 
-from collections.abc import Sequence
 from functools import reduce
 
 from bff.assembly.access_log import AccessLog
+from bff.assembly.metrics import Measuring
+from bff.assembly.parts import Parts
 from bff.config.settings import Settings
 from bff.events import Emit
 from bff.observe.access_lines import build_access_writer
+from bff.observe.logs import emit_to_log
+from bff.oidc.transport import IssuerTransport
 from bff.proxy.asgi import Asgi
 from bff.proxy.call import Carry
+from bff.proxy.upstream import Upstream
+from bff.session.records import Store
+from bff.session.renewal import Refresh
 from bff.web.front_door import Measure
 
 
 class Observers:
-    """Implements `Measure` by several of them, the first innermost."""
+    """Puts all of them around a worker's parts. As `Measure`, metrics are innermost and traces outermost.
 
-    def __init__(self, observers: Sequence[Measure]) -> None:
-        self._observers = observers
+    Attributes:
+        log: takes events, with the trace that they are part of.
+        metrics: the worker's.
+    """
+
+    def __init__(self, settings: Settings, parts: Parts, version: str) -> None:
+        log: Emit = parts.emit or emit_to_log
+        lines: Emit | None = None
+        if settings.log.access:
+            lines = parts.emit or build_access_writer(settings.log.format.value)
+        self.traces = None
+        if settings.tracing.enabled:
+            # Here, for the library is an extra, and whoever does not trace need not wait for it.
+            from bff.assembly.tracing import build_traces, naming_traces  # noqa: PLC0415
+
+            self.traces = build_traces(settings, version)
+            log, lines = naming_traces(log), naming_traces(lines) if lines is not None else None
+        self.log = log
+        self.metrics = Measuring(settings, parts.metrics_folder, version, parts.clock, log)
+        measures: list[Measure | None] = [self.metrics, AccessLog(lines) if lines is not None else None]
+        if self.traces is not None:
+            measures.append(self.traces.requests)
+        self._measures = [each for each in measures if each is not None]
+
+    # ── around the parts ────────────────────────────────────────────────────────────────────────────────
+
+    def store(self, store: Store) -> Store:
+        """Return the store, observed."""
+        measured = self.metrics.store(store)
+        return measured if self.traces is None else self.traces.store(measured)
+
+    def transport(self, transport: IssuerTransport) -> IssuerTransport:
+        """Listen to what is asked of the issuer."""
+        measured = self.metrics.transport(transport)
+        return measured if self.traces is None else self.traces.transport(measured)
+
+    def upstream(self, upstream: Upstream) -> Upstream:
+        """Return the upstream, observed."""
+        return upstream if self.traces is None else self.traces.upstream(upstream)
+
+    def refresh(self, refresh: Refresh) -> Refresh:
+        """Return the refresh grant, observed."""
+        measured = self.metrics.refresh(refresh)
+        return measured if self.traces is None else self.traces.refresh(measured)
+
+    async def close(self) -> None:
+        """Leave the last numbers and spans."""
+        self.metrics.close()
+        if self.traces is not None:
+            await self.traces.close()
+
+    # ── as `Measure` ────────────────────────────────────────────────────────────────────────────────────
 
     def carried(self, carry: Carry) -> Carry:
         """See `Measure.carried`."""
-        return reduce(lambda inner, each: each.carried(inner), self._observers, carry)
+        return reduce(lambda inner, each: each.carried(inner), self._measures, carry)
 
     def served(self, serve: Asgi) -> Asgi:
         """See `Measure.served`."""
-        return reduce(lambda inner, each: each.served(inner), self._observers, serve)
+        return reduce(lambda inner, each: each.served(inner), self._measures, serve)
 
     def opened(self, serve: Asgi) -> Asgi:
         """See `Measure.opened`."""
-        return reduce(lambda inner, each: each.opened(inner), self._observers, serve)
-
-
-def build_observers(settings: Settings, metrics: Measure, emit: Emit | None) -> Observers:
-    """Return those that the settings ask for; `emit` takes the access log in the place of standard error."""
-    observers = [metrics]
-    if settings.log.access:
-        observers.append(AccessLog(emit or build_access_writer(settings.log.format.value)))
-    return Observers(observers)
+        return reduce(lambda inner, each: each.opened(inner), self._measures, serve)

@@ -20,6 +20,7 @@ from bff.config.session_rules import broken_session_rules
 from bff.config.settings import Secret, Settings
 from bff.config.sources import Sources, overrides_in
 from bff.config.toml_lines import find_lines
+from bff.config.tracing_rules import broken_tracing_rules
 from bff.config.upstream_rules import broken_upstream_rules
 from bff.config.values import BadValue
 
@@ -72,6 +73,7 @@ def load_with_findings(
         *broken_upstream_rules(settings),
     ]
     broken_ones += [*broken_admin_rules(settings), *broken_gateway_rules(settings), *broken_session_rules(settings)]
+    broken_ones += broken_tracing_rules(settings)
     for broken in [rule for rule in broken_ones if not any(map(reading.is_broken, rule.keys))]:
         reading.report(broken.keys[0], _with_place(broken, sources), broken.severity)
     if settings.roles.assignments is not None and not reading.is_broken(("roles", "assignments")):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bff.config import addresses, choices, condition_readers, header_readers, session_rules, values
+from bff.config import addresses, choices, condition_readers, header_readers, session_rules, tracing_readers, values
 
 Reader = Callable[[object], object]
 
@@ -45,6 +45,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "csrf": choices.read_csrf,
         "token kind": choices.read_token_kind,
         "audit sink": choices.read_audit_sink,
+        "collector": tracing_readers.read_collector,
         "fraction": values.read_fraction,
         "log level": choices.read_log_level,
     }

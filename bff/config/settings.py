@@ -20,6 +20,7 @@ from bff.config.route_settings import (
     TlsSettings,
 )
 from bff.config.session_settings import BindingMode, OnTooMany, SessionSettings, Trait
+from bff.config.tracing_settings import TracingSettings
 from bff.config.value_types import (
     AtRest,
     Balance,
@@ -288,3 +289,4 @@ class Settings:
     review: ReviewSettings = field(default_factory=ReviewSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)

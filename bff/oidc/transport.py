@@ -7,7 +7,8 @@ Every answer is bounded in time and in decoded size.
 import asyncio
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -28,6 +29,24 @@ _RETRY_AFTER = range(1, 301)  # seconds that we are willing to be told
 
 # Hears of every exchange: what it was for, how long it took (seconds), and its status, 0 where there was no answer.
 OnExchange = Callable[[str, float, int], None]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request to the issuer and its answer, as whoever looks on may know them."""
+
+    operation: str  # what it is for: a grant type, "revocation", "discovery", "keys" or "userinfo"
+    method: str
+    url: str
+    status: int = 0  # of the answer, once there is one
+
+
+# Is around every exchange, and says which headers go along with it.
+Around = Callable[[Exchange], AbstractAsyncContextManager[Mapping[str, str]]]
+
+
+def _nothing_around(_exchange: Exchange) -> AbstractAsyncContextManager[Mapping[str, str]]:
+    return nullcontext(_NO_HEADERS)
 
 
 def _ignore_exchange(_operation: str, _seconds: float, _status: int) -> None:
@@ -74,6 +93,7 @@ class IssuerTransport:
     ) -> None:
         self.timeout = timeout
         self.on_exchange: OnExchange = _ignore_exchange
+        self.around: Around = _nothing_around
         self._client = httpx.AsyncClient(
             transport=transport,
             verify=build_trust() if verify is True and transport is None else verify,
@@ -92,7 +112,7 @@ class IssuerTransport:
     async def get(self, url: str, headers: Mapping[str, str] = _NO_HEADERS, max_size: int = MAX_SIZE) -> Answer:
         """GET `url`."""
         operation = "userinfo" if "authorization" in headers else _document(url)
-        return await self._measured(operation, self._exchange("GET", url, headers, None, max_size))
+        return await self._measured(Exchange(operation, "GET", url), headers, None, max_size)
 
     async def get_json(self, url: str, max_size: int = MAX_SIZE) -> dict[str, Any]:
         """GET a JSON object. Any other answer is `IssuerUnavailable`."""
@@ -118,16 +138,18 @@ class IssuerTransport:
         body = urlencode(form).encode("ascii")
         headers = {"content-type": "application/x-www-form-urlencoded", **headers}
         operation = dict(form).get("grant_type", "revocation")
-        return await self._measured(operation, self._exchange("POST", url, headers, body, MAX_SIZE))
+        return await self._measured(Exchange(operation, "POST", url), headers, body, MAX_SIZE)
 
-    async def _measured(self, operation: str, exchange: Awaitable[Answer]) -> Answer:
-        began = perf_counter()
-        status = 0
-        try:
-            answer = await exchange
-            status = answer.status
-        finally:
-            self.on_exchange(operation, perf_counter() - began, status)
+    async def _measured(
+        self, exchange: Exchange, headers: Mapping[str, str], content: bytes | None, max_size: int
+    ) -> Answer:
+        async with self.around(exchange) as more:
+            began = perf_counter()
+            try:
+                answer = await self._exchange(exchange.method, exchange.url, {**headers, **more}, content, max_size)
+                exchange.status = answer.status
+            finally:
+                self.on_exchange(exchange.operation, perf_counter() - began, exchange.status)
         return answer
 
     async def _exchange(

@@ -41,6 +41,7 @@ HEADINGS = {
     "`[review]`": ("review", shapes.ReviewSettings),
     "`[log]`": ("log", shapes.LogSettings),
     "`[metrics]`": ("metrics", shapes.MetricsSettings),
+    "`[tracing]`": ("tracing", shapes.TracingSettings),
 }
 NESTED = {"allow", "tls", "health", "request_headers", "response_headers", "cors"}  # tables within `[[api]]`
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (required|none|`.+?`) \| (.+) \|$", re.MULTILINE)
