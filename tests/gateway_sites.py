@@ -98,14 +98,8 @@ class Site:
             "127.0.0.1", self.gateway.port, ssl=self.trust(), server_hostname=HOST
         )
         cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-        lines = [
-            f"{method} {target} HTTP/1.1",
-            f"Host: {HOST}",
-            f"Cookie: {cookies}",
-            "X-CSRF: 1",
-            "Connection: close",
-        ]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        sent = {"Host": HOST, "Cookie": cookies, "X-CSRF": "1", "Connection": "close", **(headers or {})}
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         answer = b""
         with contextlib.suppress(ConnectionError, ssl.SSLError):

@@ -204,7 +204,7 @@ async def test_nobody_gets_a_token_around_the_gateway(site: Site, browser: Brows
     asked = {
         "Cookie": f"__Host-bff={browser.session_cookie}", "X-CSRF": "1", "X-Original-Method": "GET",
         "X-Original-URI": "/api/orders/7", "X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/api/orders/7",
-        "X-Forwarded-Host": HOST,
+        "X-Forwarded-Host": HOST, "X-Forwarded-For": PERSON,
     }  # fmt: skip
     path = "/bff/authorize/api/orders/7" if site.gateway.kind == "envoy" else "/bff/authorize"
     async with site.direct() as client:
@@ -286,6 +286,32 @@ async def test_browser_cannot_choose_its_address(site: Site, browser: Browser) -
     await eventually(lambda: len(site.bff.audited("access.denied")) > before)
 
     assert PERSON == site.bff.audited("access.denied")[-1]["address"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "X-User", "X-Roles", "X-Request-ID", "X-Forwarded-For", "Cookie", "X-CSRF"]
+)
+async def test_browser_cannot_have_a_header_dropped(site: Site, browser: Browser, name: str) -> None:
+    """RFC 9110 §7.6.1: what Connection names ends at the next hop, so that an API would miss who calls."""
+    status, _ = await site.send("/api/orders/7", browser, headers={"Connection": f"close, {name}"})
+
+    assert (200, 1) == (status, len(site.seen())) or (status >= 400 and not site.seen())
+    if site.seen():
+        assert ["alice"] == site.last("x-user")
+        assert site.last("x-roles") and site.last("authorization") and site.last("x-request-id")
+
+
+async def test_browser_cannot_have_its_address_dropped(site: Site, browser: Browser) -> None:
+    """A rule by network would go by the gateway's."""
+    before = len(site.bff.audited("access.denied"))
+    lies = {"Connection": "close, X-Forwarded-For", "X-Forwarded-For": "6.6.6.6"}
+    status, _ = await site.send("/api/orders/locked/x", browser, headers=lies)
+    if status == 403:
+        await eventually(lambda: len(site.bff.audited("access.denied")) > before)
+    denied = site.bff.audited("access.denied")[before:]
+
+    assert {line["address"] for line in denied} <= {"127.0.0.1"}  # where `send` comes from
+    assert [] == site.seen()
 
 
 async def test_other_host_gets_nothing(site: Site, browser: Browser) -> None:
