@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.nginx import Nginx
-from tests.processes import ServerFailed, ServerProcess, free_port
+from tests.processes import ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
 
@@ -18,7 +18,7 @@ class Caddy(Server):
         if program is None:
             raise ServerFailed("Caddy is not installed: `apt-get install caddy`")
         self._program = program
-        self.port = free_port()
+        self.port = reserve_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = tempfile.mkdtemp(prefix="caddy-")
         route = {

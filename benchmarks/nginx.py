@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.processes import ServerFailed, ServerProcess, free_port
+from tests.processes import ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
 BODY = '{"items": [' + ", ".join(f'{{"id": {i}, "title": "some task", "done": false}}' for i in range(1, 7)) + "]}"
@@ -73,7 +73,7 @@ class Nginx(Server):
         if program is None:
             raise ServerFailed("nginx is not installed: `apt-get install nginx-light`, or any package with `nginx`")
         self._program = program
-        self.port = free_port()
+        self.port = reserve_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = tempfile.mkdtemp(prefix="nginx-")
         Path(self._folder).chmod(0o755)  # started by root, it serves as somebody else

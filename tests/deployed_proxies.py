@@ -13,7 +13,7 @@ import yaml
 
 from frontend_example.demo.set_up import TRAEFIK
 from tests.forging import self_signed_certificate
-from tests.processes import ROOT, ServerFailed, ServerProcess, free_port
+from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
 HOST = "app.example.com"  # as the configurations have it
@@ -48,7 +48,7 @@ class DeployedProxy(Server):
     def __init__(self, bff_socket: Path, bff_port: int = 0, management_port: int = 0) -> None:
         self._bff_port, self._management_port = bff_port, management_port
         self.folder = Path(tempfile.mkdtemp(prefix="proxy-"))
-        self.port, self.plain_port = free_port(), free_port()
+        self.port, self.plain_port = reserve_port(), reserve_port()
         self.certificate, self._key = self_signed_certificate(self.folder, HOST)
         self._command = self._prepare(bff_socket)
         self.start()

@@ -29,10 +29,11 @@ _reserved: list[socket.socket] = []
 def reserve_port() -> int:
     """A TCP port on 127.0.0.1 that nobody else is given while this process lives.
 
-    It stays bound, not listening, with SO_REUSEPORT: a server that sets the same option, as granian does, can
-    listen on it, and no other socket is ever assigned it.
+    It stays bound, not listening: a server that sets SO_REUSEADDR, as nearly all do, or SO_REUSEPORT, as granian
+    does, can listen on it, and no other socket is ever assigned it.
     """
     holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     holder.bind(("127.0.0.1", 0))
     _reserved.append(holder)
@@ -40,12 +41,7 @@ def reserve_port() -> int:
     return port
 
 
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free now, for servers that cannot share a reserved one."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+free_port = reserve_port  # another word for the same
 
 
 class ServerFailed(RuntimeError):

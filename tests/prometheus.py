@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from frontend_example.demo.set_up import PROMETHEUS, PROMTOOL
-from tests.processes import ServerFailed, ServerProcess, free_port
+from tests.processes import ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
 EVERY = "1s"  # how often it scrapes, how long that may take, and how often it looks at its rules
@@ -28,7 +28,7 @@ class Prometheus(Server):
         self.start()
 
     def start(self) -> None:
-        port = free_port()
+        port = reserve_port()
         self.url = f"http://127.0.0.1:{port}"
         configuration = self.folder / "prometheus.yml"
         # JSON is YAML as well.

@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 import httpx
 
-from tests.processes import ROOT, ServerFailed, ServerProcess, free_port, reserve_port
+from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
 
 DEMO = ROOT / "frontend_example" / "demo"
 ISSUER = DEMO / "issuer"
@@ -113,7 +113,7 @@ class Issuer(Server):
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         ensure_issuer_installed()
-        self._config = {"test_hooks": True, "port": 0, **config}
+        self._config = {"test_hooks": True, "port": reserve_port(), **config}
         self.client_id: str = self._config.setdefault("client_id", "demo-bff")
         self.client_secret: str = self._config.setdefault("client_secret", "a-secret-for-tests")
         self.start()
@@ -122,7 +122,6 @@ class Issuer(Server):
         env = {"ISSUER_CONFIG": json.dumps(self._config)}
         self.process = ServerProcess([*node_command(), "server.mjs"], env=env, cwd=ISSUER)
         ready = json.loads(self.process.wait_for_line())
-        self._config["port"] = ready["port"]  # a restart comes back to the same place
         self.url: str = ready["issuer"]
         self.audience: str = ready["audience"]
 
@@ -260,31 +259,18 @@ class Valkey(Server):
         self.socket = Path(self._directory, "valkey.sock")
         persistence = ["--appendonly", "yes", "--appendfsync", "always"] if durable else ["--appendonly", "no"]
         self._options = ["--save", "", *persistence, "--dir", self._directory, *options]
-        self.port = 0
+        self.port = reserve_port()
+        self.url = f"redis://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
-        wanted, attempts = self.port, 3
-        while True:
-            self.port = wanted or free_port()
-            try:
-                self._start_on(self.port)
-            except ServerFailed:
-                attempts -= 1
-                if not attempts:
-                    raise
-            else:
-                self.url = f"redis://127.0.0.1:{self.port}"
-                return
+        address = ["--bind", "127.0.0.1", "--port", str(self.port), "--unixsocket", str(self.socket)]
+        self.process = ServerProcess([_valkey_program(), *address, *self._options])
+        self.process.wait_for_port(self.port)
 
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-    def _start_on(self, port: int) -> None:
-        address = ["--bind", "127.0.0.1", "--port", str(port), "--unixsocket", str(self.socket)]
-        self.process = ServerProcess([_valkey_program(), *address, *self._options])
-        self.process.wait_for_port(port)
 
 
 def start_valkey(*options: str, durable: bool = False) -> Valkey:

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.browser.person import Person
 from tests.browser.stack import Stack
-from tests.processes import ROOT, ServerProcess, free_port
+from tests.processes import ROOT, ServerProcess, reserve_port
 from tests.product import Bff, start_product
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -81,7 +81,7 @@ async def developed(tmp_path: Path) -> AsyncIterator[tuple[Bff, Path]]:
         shutil.copy(ours / name, app / name)
     shutil.copytree(ours / "src", app / "src")
     (app / "node_modules").symlink_to(ours / "node_modules")
-    port = free_port()
+    port = reserve_port()
     vite = ["npm", "run", "dev", "--prefix", str(app), "--", "--port", str(port)]
     with ServerProcess([sys.executable, str(ours / "demo" / "node.py"), *vite], cwd=app) as process:
         await asyncio.to_thread(process.wait_for_port, port)

@@ -21,7 +21,7 @@ from bff.crypto.key_ring import KeyRing, new_key
 from bff.oidc.transport import IssuerTransport
 from bff.session.stores.redis import RedisStore
 from bff.web.doctor import HEADER, seal_question
-from tests.processes import ROOT, free_port
+from tests.processes import ROOT, reserve_port
 from tests.product import Bff
 from tests.servers import Valkey, start_valkey
 from tests.unit.cli.test_check_reach import self_signed
@@ -179,7 +179,7 @@ async def test_each_step_of_the_way_is_told_when_it_fails(tmp_path):
         assert ("no-such-host.invalid has no address", "the name cannot be resolved here") == await told(
             "https://no-such-host.invalid"
         )
-        gone = free_port()
+        gone = reserve_port()
         assert (f"127.0.0.1:{gone} cannot be reached", "connection refused") == await told(
             f"http://127.0.0.1:{gone}"
         )

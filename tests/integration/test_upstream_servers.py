@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from tests.processes import ServerFailed, ServerProcess, free_port
+from tests.processes import ServerFailed, ServerProcess, reserve_port
 from tests.product import Bff, start_product
 from tests.servers import Server, node_command
 from tests.world import eventually
@@ -98,7 +98,7 @@ class Nginx(Upstream):
     """Speaks HTTP/2 without TLS as well, and listens on a socket in its folder."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        port, h2_port = free_port(), free_port()
+        port, h2_port = reserve_port(), reserve_port()
         config = folder / "nginx.conf"
         config.write_text(_NGINX.format(folder=folder, port=port, h2_port=h2_port))
         self.h2_url = f"http://127.0.0.1:{h2_port}/v1"
@@ -107,12 +107,12 @@ class Nginx(Upstream):
 
 
 def start_node() -> Upstream:
-    port = free_port()
+    port = reserve_port()
     return Upstream(*node_command(), "-e", _NODE, str(port), port=port)
 
 
 def start_python() -> Upstream:
-    port = free_port()
+    port = reserve_port()
     return Upstream(sys.executable, "-c", _PYTHON, str(port), port=port)
 
 

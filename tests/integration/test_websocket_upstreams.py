@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from websockets.asyncio.server import unix_serve
 
-from tests.processes import ServerProcess, free_port, reserve_port
+from tests.processes import ServerProcess, reserve_port
 from tests.product import Bff, Browser, start_product
 from tests.socket_upstream import SocketUpstream
 from tests.sockets import closed, refusal, socket_of
@@ -38,7 +38,7 @@ def start(upstream: str) -> Bff:
 
 @pytest.fixture
 def granian() -> Iterator[tuple[str, ServerProcess]]:
-    port = free_port()
+    port = reserve_port()
     command = [
         sys.executable,
         "-m",
