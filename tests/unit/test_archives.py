@@ -137,7 +137,7 @@ def test_source_archive_holds_no_installed_packages_and_no_secret(source):
 
 
 def test_source_archive_holds_what_the_example_and_the_site_are_made_from(source):
-    """The example app's assets, the dashboard and rules, the pages and what builds them."""
+    """The example app's assets, the dashboard and rules, the pages, and what `make` reads."""
     needed = [
         "frontend_example/src/main.tsx",
         "frontend_example/src/styles.css",
@@ -155,6 +155,11 @@ def test_source_archive_holds_what_the_example_and_the_site_are_made_from(source
         "Makefile",
         "README.md",
         "LICENSE",
+        "Dockerfile",
+        "docker-compose.yml",
+        "requirements.lock",
+        "requirements-dev.lock",
+        ".ci/run",
     ]
 
     assert [] == [name for name in needed if not (source / name).is_file()]
