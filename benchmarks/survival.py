@@ -24,6 +24,7 @@ from pathlib import Path
 
 from benchmarks.servers import issuer_for
 from benchmarks.tables import print_table
+from bff.cli.listening import listens
 from tests.processes import reserve_port
 from tests.product import Bff, Browser, start_product
 from tests.servers import Issuer, Valkey, start_demo_api, start_valkey
@@ -216,8 +217,12 @@ def _born(pid: int) -> int:
 
 
 async def _workers(bff: Bff) -> list[int]:
-    """The workers, as soon as all of them run."""
-    await eventually(lambda: len(bff.worker_pids()) == WORKERS, "the new worker", _PATIENCE)
+    """The workers, as soon as all of them listen."""
+
+    def listening() -> list[int]:
+        return [pid for pid in bff.worker_pids() if listens(pid, bff.port)]
+
+    await eventually(lambda: len(listening()) == WORKERS, "the new worker", _PATIENCE)
     return bff.worker_pids()
 
 
