@@ -1,6 +1,7 @@
 """The annotations of `bff.config.settings` taken apart: what each key takes, and what stands in for it. Pure."""
 
 import dataclasses
+import enum
 import types
 import typing
 from collections.abc import Mapping
@@ -62,7 +63,8 @@ def stand_in(spec: Field[Any], kind: Kind) -> object:
     if (default := default_of(spec)) is not MISSING:
         return default
     if (table := kind.table) is None:
-        return kind.value_type()
+        value_type = kind.value_type
+        return next(iter(value_type)) if issubclass(value_type, enum.StrEnum) else value_type()
     kinds = kinds_of(table)
     return table(**{inner.name: stand_in(inner, kinds[inner.name]) for inner in dataclasses.fields(table)})
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from litestar import Litestar
 
+from bff.app import Parts
 from bff.config.gateway_settings import GatewayKind, GatewaySettings
 from bff.config.header_templates import parse_header_template
 from bff.config.settings import (
@@ -19,6 +21,8 @@ from bff.config.settings import (
 )
 from bff.config.value_types import Rate
 from bff.events import ignore
+from bff.oidc.transport import IssuerTransport
+from bff.plugin import BFFPlugin
 from bff.proxy.upstreams import Upstreams
 from tests.internet import COOKIE, ORIGIN, World, call_asgi, make_settings
 
@@ -403,6 +407,31 @@ async def test_session_has_its_limit():
     assert [200, 200, 403] == [answer.status for answer in answers]
     assert (429, "too_many_requests") == gateway.refusal(answers[-1])
     assert answers[-1].header("retry-after")
+
+
+@pytest.mark.parametrize("kind", ["nginx", "envoy"])
+async def test_plugin_answers_too(world, kind):
+    """Inside somebody else's Litestar application."""
+    parts = Parts(
+        store=world.store,
+        transport=IssuerTransport(world.op.transport()),
+        upstream=world.upstream,
+        emit=ignore,
+        clock=world.clock,
+    )
+    plugin = BFFPlugin(gateway_settings(kind), parts)
+    app = Litestar([], plugins=[plugin], openapi_config=None, logging_config=None)
+    async with app.lifespan():
+        await plugin.bff.relying_party.ensure_ready()
+        world.apps[0] = app
+        browser = world.browser()
+        await browser.log_in()
+        granted = await Gateway(world, kind).ask(browser)
+        refused = await Gateway(world, kind).ask(browser, secret="guessed")
+
+    assert (200, 403) == (granted.status, refused.status)
+    assert granted.header("authorization")
+    assert "not_the_gateway" == refused.code
 
 
 async def test_no_endpoint_without_a_gateway(world):
