@@ -38,6 +38,7 @@ _WORDS = {
     "fraction": "number",
     "issuer": "URL",
     "upstream": "URL",
+    "collector": "URL",
     "resource": "URI",
     "route path": "path",
     "management address": 'host and port, or `"same"`',

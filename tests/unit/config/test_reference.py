@@ -114,6 +114,7 @@ def test_every_example_loads(disk, example):
     """An example is a whole file, or a table that fits into the smallest one."""
     smallest = examples()[0]
     disk.environ["SESSION_STORE_URL"] = "redis://:password@cache"
+    disk.environ["COLLECTOR_TOKEN"] = "Bearer x"
     disk.write("client-key.pem", "-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n")
     disk.write("bff.keys", new_key())
     disk.write("admin.token", new_key())
