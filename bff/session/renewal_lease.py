@@ -50,8 +50,7 @@ class Leases:
         while True:
             with self._feed.waiter(live.key) as waiter:
                 now = self._clock()
-                fence = await self._store.acquire(live.key, self._owner, now - respected, LEASE + respected)
-                if fence is not None:
+                if await self._acquire(live.key, now, respected):
                     return True
                 if now >= deadline:
                     raise IssuerUnavailable(retry_after=1)
@@ -79,11 +78,15 @@ class Leases:
         except SessionStoreUnavailable:
             self._emit("renewal.lease_left", {})
 
+    async def _acquire(self, key: bytes, now: float, respected: float) -> bool:
+        # Stores forget a lease some time after its end. They go by the times that they are given: so not before that.
+        return await self._store.acquire(key, self._owner, now - respected, LEASE + respected) is not None
+
     async def _prolong(self, key: bytes) -> None:
         while True:
             await asyncio.sleep(_PROLONG)
             try:
-                await self._store.acquire(key, self._owner, self._clock(), LEASE)
+                await self._acquire(key, self._clock(), _OUTAGE)
             except SessionStoreUnavailable:
                 continue  # the write at the end decides; compare-and-set keeps it safe
 
