@@ -44,8 +44,8 @@ class _Text(msgspec.Struct, omit_defaults=True):
     jws_open: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
 
 
-class _Whole(msgspec.Struct, omit_defaults=True):
-    """What is sealed: the credentials beside the deflated text."""
+class _Whole(msgspec.Struct, omit_defaults=True, rename=lambda name: name[0]):
+    """What is sealed: the credentials beside the deflated text. Nothing makes these names smaller but brevity."""
 
     text: bytes
     access_token: Whole
@@ -144,11 +144,14 @@ def parse_record(encoded: bytes) -> Session:
 
 
 def _encode(known: msgspec.Struct, unknown: Mapping[str, Any]) -> bytes:
-    return _ENCODER.encode({**unknown, **msgspec.structs.asdict(known)} if unknown else known)
+    if not unknown:
+        return _ENCODER.encode(known)
+    names = known.__struct_encode_fields__
+    return _ENCODER.encode({**unknown, **dict(zip(names, msgspec.structs.astuple(known), strict=True))})
 
 
 def _others(fields: Mapping[str, Any], known: type[msgspec.Struct]) -> dict[str, Any]:
-    return {name: fields[name] for name in fields.keys() - set(known.__struct_fields__)}
+    return {name: fields[name] for name in fields.keys() - set(known.__struct_encode_fields__)}
 
 
 def _joined(credential: Whole | None, opened: list[bytes]) -> str | None:

@@ -8,6 +8,7 @@ import redis
 
 from bff.session.records import Change, ChangeKind, Ended, Lost, Restored, Store
 from bff.session.stores import open_store
+from bff.session.stores.redis_layout import Layout
 from tests.chaos.stores import (
     NOW,
     PATIENCE,
@@ -22,6 +23,7 @@ from tests.chaos.stores import (
 from tests.servers import Valkey, start_valkey
 
 pytestmark = pytest.mark.chaos
+KEYS = Layout("bff", is_cluster=False)
 
 
 @pytest.fixture
@@ -282,10 +284,10 @@ async def test_everything_but_three_keys_goes_by_itself(store: Store, admin: red
 
     left = {key.decode().split(":")[1]: admin.ttl(key) for key in admin.scan_iter() if admin.ttl(key) >= 0}
     immortal = {key.decode() for key in admin.scan_iter() if admin.ttl(key) < 0}
-    session = admin.ttl("bff:s:{" + build_record().key.hex() + "}")
-    tombstone = admin.ttl("bff:s:{" + build_record(1).key.hex() + "}")
+    session = admin.ttl(KEYS.record(build_record().key))
+    tombstone = admin.ttl(KEYS.record(build_record(1).key))
 
-    assert {"s", "subject", "issuer_sid", "handle", "l", "n"} == left.keys()
+    assert {"s", "subject", "sid", "handle", "l", "n"} == left.keys()
     assert {"bff:all", "bff:ends", "bff:fence"} == immortal
     assert 3700 + 60 - 5 <= session <= 3700 + 60
     assert 43200 - 100 + 60 - 5 <= tombstone <= 43200 - 100 + 60
@@ -300,13 +302,13 @@ async def test_records_that_redis_removed_leave_lists_and_the_purge_intact(
     """The sets that order the sessions may be ahead of what is there; they are put right in passing."""
     for number in range(1, 4):
         await store.create(build_record(number))
-    admin.delete("bff:s:{" + build_record(1).key.hex() + "}")
-    admin.delete("bff:s:{" + build_record(2).key.hex() + "}")
+    admin.delete(KEYS.record(build_record(1).key))
+    admin.delete(KEYS.record(build_record(2).key))
 
     assert [build_record(0), build_record(3)] == await store.find(now=NOW)
     assert [build_record(0), build_record(3)] == await store.find(now=NOW, subjects=[b"u" * 32])
     assert 2 == admin.zcard("bff:all")
-    assert 2 == admin.zcard("bff:subject:{" + (b"u" * 32).hex() + "}")
+    assert 2 == admin.zcard(KEYS.subject(b"u" * 32))
     assert 4 == await store.purge(NOW + 3600)
     assert [] == admin.zrange("bff:ends", 0, -1)
 
@@ -315,6 +317,6 @@ async def test_an_ended_session_keeps_no_more_than_it_must(store: Store, admin: 
     """Neither subject nor summary outlive the session."""
     await store.end(build_record().key, "logout", NOW, keep_sealed=False)
 
-    left = admin.hgetall("bff:s:{" + build_record().key.hex() + "}")
+    left = admin.hgetall(KEYS.record(build_record().key))
     assert {b"ended_at", b"reason", b"expires_at", b"idle_expires_at"} == left.keys()
     assert Ended(build_record().key, "logout", NOW) == await store.load(build_record().key, NOW)

@@ -1,7 +1,7 @@
 """The names of the keys, and what keeps lists of sessions true. No I/O.
 
 <prefix>:s:{<key>}   a session's record        <prefix>:l:{<key>}   its lease        <prefix>:n:{<name>}   a name
-<prefix>:subject:{…}, :issuer_sid:{…}, :handle:{…}   indexes: sorted sets of record keys by their absolute end
+<prefix>:subject:{…}, :sid:{…}, :handle:{…}   indexes: sorted sets of record keys by their absolute end
 <prefix>:all   sorted set: keys of live records in their order        <prefix>:ends   sorted set: keys by their end
 
 What is in braces decides where a cluster puts a key: those of one session lie together, each index by itself.
@@ -20,11 +20,13 @@ steps. The record is what counts and is written first; what that leaves behind i
 - `ends` may be early, never late: the purge looks at the record.
 """
 
+import base64
 from collections.abc import Iterator
 
 from bff.session.records import StoredSession
 
 SHARDS = 16
+_ENOUGH = 16  # bytes
 
 
 class Layout:
@@ -50,15 +52,15 @@ class Layout:
 
     def subject(self, subject: bytes) -> str:
         """The index of one user's sessions."""
-        return self._key("subject", subject)
+        return self._index("subject", subject)
 
     def issuer_sid(self, issuer_sid: bytes) -> str:
         """The index of the sessions under one session of the issuer."""
-        return self._key("issuer_sid", issuer_sid)
+        return self._index("sid", issuer_sid)
 
     def handle(self, handle: str) -> str:
         """The index of one handle."""
-        return self._key("handle", handle.encode())
+        return f"{self.prefix}:handle:{{{handle}}}"
 
     def indexes_of(self, record: StoredSession) -> list[str]:
         """Every index that a record belongs into."""
@@ -84,8 +86,17 @@ class Layout:
             yield self._shard(number)
 
     def _key(self, family: str, name: bytes) -> str:
-        return f"{self.prefix}:{family}:{{{name.hex()}}}"
+        return f"{self.prefix}:{family}:{{{_text(name)}}}"
+
+    def _index(self, family: str, name: bytes) -> str:
+        # 128 bits of a hash tell any number of users apart.
+        return self._key(family, name[:_ENOUGH])
 
     def _shard(self, number: int) -> tuple[str, str]:
         tag = f":{{live:{number:x}}}" if self.is_cluster else ""
         return f"{self.prefix}:all{tag}", f"{self.prefix}:ends{tag}"
+
+
+def _text(name: bytes) -> str:
+    # Names are a good part of what a session takes: base64, for hexadecimal takes half as much again.
+    return base64.urlsafe_b64encode(name).rstrip(b"=").decode("ascii")

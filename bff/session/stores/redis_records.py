@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from redis import exceptions
 
 from bff.session.records import Ended, StoredSession
@@ -10,11 +11,7 @@ from bff.session.stores.lifetime import is_live
 FIELDS = (
     "version",
     "sealed",
-    "summary",
-    "subject",
-    "issuer_sid",
-    "handle",
-    "created_at",
+    "about",
     "idle_expires_at",
     "expires_at",
     "ended_at",
@@ -24,16 +21,28 @@ FIELDS = (
 Field = str | bytes | int | float
 
 
+class _About(msgspec.Struct, array_like=True):
+    """What of a live record no script looks at. Each field of a hash costs as much as what is in it."""
+
+    summary: bytes
+    subject: bytes
+    issuer_sid: bytes | None
+    handle: str
+    created_at: float
+
+
+_ABOUT = msgspec.msgpack.Encoder()
+_ABOUT_DECODER = msgspec.msgpack.Decoder(_About)
+
+FAULTS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)  # whatever a call may raise
+
+
 def build_fields(record: StoredSession, version: int) -> list[Field]:
-    """Write a live record as the field, value, … of its hash. No issuer sid is an empty one."""
+    """Write a live record as the field, value, … of its hash. What no script looks at shares a field."""
     return [
         *("version", version),
         *("sealed", record.sealed),
-        *("summary", record.summary),
-        *("subject", record.subject),
-        *("issuer_sid", record.issuer_sid or b""),
-        *("handle", record.handle),
-        *("created_at", record.created_at),
+        *("about", _ABOUT.encode(_About(**{name: getattr(record, name) for name in _About.__struct_fields__}))),
         *("idle_expires_at", record.idle_expires_at),
         *("expires_at", record.expires_at),
     ]
@@ -41,21 +50,23 @@ def build_fields(record: StoredSession, version: int) -> list[Field]:
 
 def parse_fields(key: bytes, values: Sequence[bytes | None]) -> tuple[StoredSession | Ended, float] | None:
     """Read the values of `FIELDS`: the record and its absolute end, or None where there is no hash."""
-    version, sealed, summary, subject, issuer_sid, handle, created_at, idle_expires_at, expires_at = values[:9]
-    ended_at, reason = values[9:]
+    version, sealed, encoded, idle_expires_at, expires_at, ended_at, reason = values
     if expires_at is None:
         return None
     if ended_at is not None:
         return Ended(key, (reason or b"").decode(), float(ended_at), sealed), float(expires_at)
+    if encoded is None:
+        return None
+    about = _ABOUT_DECODER.decode(encoded)
     record = StoredSession(
         key=key,
         version=int(version or 0),
         sealed=sealed or b"",
-        summary=summary or b"",
-        subject=subject or b"",
-        issuer_sid=issuer_sid or None,
-        handle=(handle or b"").decode(),
-        created_at=float(created_at or 0),
+        summary=about.summary,
+        subject=about.subject,
+        issuer_sid=about.issuer_sid,
+        handle=about.handle,
+        created_at=about.created_at,
         idle_expires_at=float(idle_expires_at or 0),
         expires_at=float(expires_at),
     )
@@ -73,7 +84,7 @@ def select_current(parsed: tuple[StoredSession | Ended, float] | None, now: floa
             return None
 
 
-def reason_of(exc: exceptions.RedisError | OSError) -> str:
+def reason_of(exc: Exception) -> str:
     """Name the category of a fault."""
     match exc:
         case exceptions.TimeoutError() | TimeoutError():
@@ -86,7 +97,9 @@ def reason_of(exc: exceptions.RedisError | OSError) -> str:
             return "read-only replica"
         case exceptions.OutOfMemoryError():
             return "out of memory"
-        case exceptions.ConnectionError() | OSError():
+        case exceptions.ClusterDownError() | exceptions.SlotNotCoveredError():
+            return "part of the cluster is down"
+        case exceptions.ConnectionError() | exceptions.RedisClusterException() | OSError():
             return "no connection"
         case _:
             return "server error"

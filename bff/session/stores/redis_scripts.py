@@ -8,7 +8,7 @@ A record is a hash that Redis removes by itself GRACE seconds after its end. A s
 life what it adds to its end, so no clock needs to agree with another.
 
 ends    sorted set: record key by the time of its end     all     sorted set: live record keys in their order
-indexes sorted sets: record key by its absolute end, for subject, issuer sid and handle
+indexes sorted sets: record key by the second of its absolute end, for subject, issuer sid and handle
 
 A server that is full (`maxmemory`) refuses a script at its first write if that could take more memory, and at no
 later one. So what existing sessions need begins with the removal of nothing, and goes through; `CREATE` does not.
@@ -27,7 +27,7 @@ redis.call('ZADD', KEYS[2], 0, ARGV[1])
 redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
 local ttl = math.floor(ARGV[5] * 1000)
 for i = 4, #KEYS do
-  redis.call('ZADD', KEYS[i], ARGV[3], ARGV[1])
+  redis.call('ZADD', KEYS[i], math.ceil(ARGV[3]), ARGV[1])
   if redis.call('PTTL', KEYS[i]) < ttl then redis.call('PEXPIRE', KEYS[i], ttl) end
 end
 return 1
@@ -59,7 +59,7 @@ if KEYS[3] then redis.call('ZADD', KEYS[3], ends, ARGV[1]) end
 prolong(KEYS[1], tonumber(ends) - math.min(tonumber(old[3]), tonumber(old[4])))
 local ttl = math.floor(ARGV[7] * 1000)
 for i = 4, #KEYS do
-  redis.call('ZADD', KEYS[i], expires, ARGV[1])
+  redis.call('ZADD', KEYS[i], math.ceil(expires), ARGV[1])
   if redis.call('PTTL', KEYS[i]) < ttl then redis.call('PEXPIRE', KEYS[i], ttl) end
 end
 redis.call('PUBLISH', ARGV[5], ARGV[6])
@@ -100,7 +100,7 @@ if now >= tonumber(old[2]) or now >= expires then
   return 1
 end
 redis.call('HSET', KEYS[1], 'ended_at', ARGV[2], 'reason', ARGV[3])
-redis.call('HDEL', KEYS[1], 'version', 'summary', 'subject', 'issuer_sid', 'handle', 'created_at')
+redis.call('HDEL', KEYS[1], 'version', 'about')
 if ARGV[4] == '0' then redis.call('HDEL', KEYS[1], 'sealed') end
 if KEYS[3] then redis.call('ZADD', KEYS[3], old[3], ARGV[1]) end
 redis.call('PEXPIRE', KEYS[1], math.floor((expires - now + ARGV[7]) * 1000))

@@ -3,7 +3,7 @@
 # KEYS index   ARGV key, expires at, seconds to live of the index
 ENTER = """
 redis.call('ZREM', KEYS[1], '')
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('ZADD', KEYS[1], math.ceil(ARGV[2]), ARGV[1])
 local ttl = math.floor(ARGV[3] * 1000)
 if redis.call('PTTL', KEYS[1]) < ttl then redis.call('PEXPIRE', KEYS[1], ttl) end
 return 1
