@@ -79,7 +79,7 @@ class Leases:
             self._emit("renewal.lease_left", {})
 
     async def _acquire(self, key: bytes, now: float, respected: float) -> bool:
-        # Stores forget a lease some time after its end. They go by the times that they are given: so not before that.
+        # Stores forget a lease some time after its end, going by the times that they are given: so not before that.
         return await self._store.acquire(key, self._owner, now - respected, LEASE + respected) is not None
 
     async def _prolong(self, key: bytes) -> None:
