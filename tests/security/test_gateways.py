@@ -271,6 +271,7 @@ async def test_other_site_opens_no_websocket(site: Site, browser: Browser, origi
             origin=origin,  # type: ignore[arg-type]
             additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())},
             proxy=None,
+            open_timeout=30,
         ):
             await asyncio.sleep(0)
 
@@ -283,7 +284,7 @@ async def test_browser_cannot_choose_its_address(site: Site, browser: Browser) -
     before = len(site.bff.audited("access.denied"))
     lies = {"X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
     await browser.get("/api/orders/locked/x", headers=lies)
-    await eventually(lambda: len(site.bff.audited("access.denied")) > before)
+    await eventually(lambda: len(site.bff.audited("access.denied")) > before, within=30)
 
     assert PERSON == site.bff.audited("access.denied")[-1]["address"]
 
@@ -307,7 +308,7 @@ async def test_browser_cannot_have_its_address_dropped(site: Site, browser: Brow
     lies = {"Connection": "close, X-Forwarded-For", "X-Forwarded-For": "6.6.6.6"}
     status, _ = await site.send("/api/orders/locked/x", browser, headers=lies)
     if status == 403:
-        await eventually(lambda: len(site.bff.audited("access.denied")) > before)
+        await eventually(lambda: len(site.bff.audited("access.denied")) > before, within=30)
     denied = site.bff.audited("access.denied")[before:]
 
     assert {line["address"] for line in denied} <= {"127.0.0.1"}  # where `send` comes from
