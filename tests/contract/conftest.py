@@ -11,17 +11,31 @@ import redis
 from bff.session.records import Change, Lost, Restored, Store
 from bff.session.stores import open_store
 from tests.processes import ServerProcess, free_port
-from tests.servers import start_valkey
+from tests.servers import Valkey, start_valkey
+from tests.store_sets import (
+    Cluster,
+    SecuredValkey,
+    SentinelSet,
+    start_cluster,
+    start_secured_valkey,
+    start_sentinel_set,
+)
 
 REDIS_SERVER = Path("/usr/bin/redis-server")
-BACKENDS = ["memory", "sqlite", "valkey", *(["redis"] if REDIS_SERVER.exists() else [])]
+BACKENDS = ["memory", "sqlite", "valkey", "socket", "secured", "sentinel", "cluster"]
+BACKENDS += ["redis"] if REDIS_SERVER.exists() else []
+
+# What docs/deployment.md has people give to bff, and no more.
+ACL_RULES = [
+    *("resetchannels", "&bff:*", "~bff:*"),
+    *("-@all", "+@read", "+@write", "+@scripting", "+@pubsub", "+@connection", "-@dangerous", "+info", "+time"),
+]
 
 
 @pytest.fixture(scope="session")
-def valkey_url() -> Iterator[str]:
-    """One Valkey for all tests of this process."""
-    with start_valkey() as server:
-        yield server.url
+def valkey_url(valkey: Valkey) -> str:
+    """Where one Valkey listens."""
+    return valkey.url
 
 
 @pytest.fixture(scope="session")
@@ -34,19 +48,73 @@ def redis_url() -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}"
 
 
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Valkey]:
+    """One Valkey for all tests of this process."""
+    with start_valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secured() -> Iterator[SecuredValkey]:
+    """A Valkey behind TLS that asks for a certificate, and a user who may do what we need and no more."""
+    with start_secured_valkey(ACL_RULES) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sentinel_set() -> Iterator[SentinelSet]:
+    """A primary, a replica and three sentinels."""
+    with start_sentinel_set() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Three primaries."""
+    with start_cluster() as servers:
+        yield servers
+
+
 @pytest.fixture(params=BACKENDS)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
-    match request.param:
+    return empty_store(request.param, request, tmp_path)
+
+
+def empty_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of one of the `BACKENDS`."""
+    match kind:
         case "memory":
             return "memory:"
         case "sqlite":
             return f"sqlite:///{tmp_path / 'sessions.db'}"
+        case "sentinel":
+            sentinels: SentinelSet = request.getfixturevalue("sentinel_set")
+            sentinels.flush()
+            return sentinels.url
+        case "cluster":
+            nodes: Cluster = request.getfixturevalue("cluster")
+            nodes.flush()
+            return nodes.url
+        case "redis":
+            redis_url: str = request.getfixturevalue("redis_url")
+            return flushed(redis_url)
+        case "secured":
+            secured: SecuredValkey = request.getfixturevalue("secured")
+            flushed(secured.plain_url)
+            return secured.url
         case backend:
-            url: str = request.getfixturevalue(f"{backend}_url")
-            with redis.Redis.from_url(url) as client:
-                client.flushall()
-            return url
+            server: Valkey = request.getfixturevalue("valkey")
+            flushed(server.url)
+            return server.url if backend == "valkey" else f"unix://{server.socket}"
+
+
+def flushed(url: str) -> str:
+    """The URL, and nothing is there any more."""
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
 
 
 @dataclass(frozen=True, slots=True)

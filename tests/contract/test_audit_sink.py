@@ -9,7 +9,7 @@ from bff.access.auditing import AuditQuery, InvalidCursor
 from bff.access.auditing.chain import Chain
 from bff.session.stores import open_store
 from tests.audits import DAY, KEY, NOW, OLD_KEY, Audited, chain, event, in_file, in_store
-from tests.contract.conftest import BACKENDS
+from tests.contract.conftest import BACKENDS, empty_store
 
 
 class Opener:
@@ -38,17 +38,7 @@ class Opener:
 @pytest.fixture(params=["file", *BACKENDS])
 async def opener(request, tmp_path) -> AsyncIterator[Opener]:
     """One empty place."""
-    match request.param:
-        case "file" | "memory":
-            url = "memory:"
-        case "sqlite":
-            url = f"sqlite:///{tmp_path / 'sessions.db'}"
-        case backend:
-            import redis
-
-            url = request.getfixturevalue(f"{backend}_url")
-            with redis.Redis.from_url(url) as client:
-                client.flushall()
+    url = "memory:" if request.param == "file" else empty_store(request.param, request, tmp_path)
     opener = Opener(request.param, url, tmp_path / "audit.jsonl")
     yield opener
     await opener.close()

@@ -585,7 +585,7 @@ async def test_a_remembered_value_comes_back_to_the_last_bit(store: Store) -> No
 
 
 async def test_every_worker_hears_every_change_in_order(workers: Workers) -> None:
-    """Renewals, ends and released leases, of others and its own."""
+    """Renewals, ends and released leases, of others and its own. In a cluster the order is that of each key."""
     record = build_record()
     ears = [await listen(workers.one), await listen(workers.two), await listen(workers.two)]
     await workers.one.create(record)
@@ -599,7 +599,13 @@ async def test_every_worker_hears_every_change_in_order(workers: Workers) -> Non
         Change(ChangeKind.RELEASED, b"lease \x00\n"),
         Change(ChangeKind.ENDED, record.key),
     ]
-    assert [expected] * 3 == [await ear.take(3) for ear in ears]
+    heard = [await ear.take(3) for ear in ears]
+    assert [sorted(expected, key=key_of)] * 3 == [sorted(changes, key=key_of) for changes in heard]
+
+
+def key_of(change: Change | Lost | Restored) -> bytes:
+    """Whose change it is; sorting by it leaves those of one key as they came."""
+    return change.key if isinstance(change, Change) else b""
 
 
 async def test_what_changes_nothing_is_not_pushed(workers: Workers) -> None:
@@ -639,7 +645,7 @@ async def test_a_listener_that_falls_behind_is_told_that_it_lost_changes(workers
     heard: list[object] = []
 
     async def follow() -> None:
-        while Change(ChangeKind.RELEASED, b"marker") not in heard[-1:]:
+        while len(heard) < 1100:
             heard.append(await quick.next())
 
     follower = asyncio.create_task(follow())
@@ -647,12 +653,10 @@ async def test_a_listener_that_falls_behind_is_told_that_it_lost_changes(workers
         await workers.one.acquire(b"%d" % number, b"one", NOW, 10)
         await workers.one.release(b"%d" % number, b"one")
         await asyncio.sleep(0)  # memory never waits, and the quick listener needs its turn
-    await workers.one.acquire(b"marker", b"one", NOW, 10)
-    await workers.one.release(b"marker", b"one")
     await follower
 
     assert [Lost(), Restored()] == await slow.take(2)
-    assert [Change(ChangeKind.RELEASED, b"%d" % number) for number in range(1100)] == heard[:-1]
+    assert {Change(ChangeKind.RELEASED, b"%d" % number) for number in range(1100)} == set(heard)
 
 
 # ── purge and life cycle ─────────────────────────────────────────────────────────────────────────────────

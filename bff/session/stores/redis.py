@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import ReadOnlyError
 
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
@@ -16,7 +16,7 @@ from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_index import RedisIndex
 from bff.session.stores.redis_layout import Layout
-from bff.session.stores.redis_records import FIELDS, build_fields, parse_fields, reason_of, select_current
+from bff.session.stores.redis_records import FAULTS, FIELDS, build_fields, parse_fields, reason_of, select_current
 from bff.session.stores.redis_servers import CONNECTIONS, connect
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
@@ -65,7 +65,7 @@ class RedisStore:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._servers.close()
-        except (RedisError, OSError) as exc:
+        except FAULTS as exc:
             raise unavailable(reason_of(exc)) from exc
 
     async def ping(self) -> None:
@@ -170,7 +170,7 @@ class RedisStore:
         indexes += [] if handle is None else [self._keys.handle(handle)]
         async with self._bounded():
             if indexes:
-                return await self._index.find(indexes, now, after, limit)
+                return await self._index.find(indexes, now, after, limit, handle)
             return await self._index.find_all(now, after, limit)
 
     # ── coordination ─────────────────────────────────────────────────────────────────────────────────────
@@ -221,7 +221,7 @@ class RedisStore:
                     self._is_stale = False
                     await self._client.connection_pool.disconnect(inuse_connections=False)
                 yield
-        except (RedisError, OSError) as exc:
+        except FAULTS as exc:
             # After a failover the connections still lead to what was the primary; new ones find the new one.
             self._is_stale = isinstance(exc, ReadOnlyError) and not self._keys.is_cluster
             raise unavailable(reason_of(exc)) from exc
@@ -229,7 +229,7 @@ class RedisStore:
 
 async def _at_best(step: Awaitable[None]) -> None:
     """Take a step that comes when the record is as it should be: readers put right what this may not reach."""
-    with suppress(RedisError, OSError):
+    with suppress(*FAULTS):
         await step
 
 

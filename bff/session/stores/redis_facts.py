@@ -24,7 +24,7 @@ class RedisFacts:
         """See `TellsFacts.read`."""
         ahead, round_trip = await self._compare_clocks()
         async with self._bounded():
-            told: Mapping[str, Any] = await self._client.info()
+            told: Mapping[str, Any] = _of_one(await self._client.info())
         limit = _number(told, "maxmemory")
         appends = told.get("aof_enabled")
         return StoreFacts(
@@ -48,7 +48,7 @@ class RedisFacts:
         for _ in range(_TRIES):
             async with self._bounded():
                 before = time.time()
-                seconds, micros = await self._client.time()
+                seconds, micros = _of_one(await self._client.time())
                 after = time.time()
             tries.append((after - before, float(seconds) + float(micros) / 1e6 - (before + after) / 2))
         round_trip, ahead = min(tries)
@@ -57,10 +57,21 @@ class RedisFacts:
     async def _snapshots(self) -> bool | None:
         async with self._bounded():
             try:
-                told = await self._client.config_get("save")
+                told = _of_one(await self._client.config_get("save"))
             except ResponseError:  # not everybody may ask for the configuration, and many a service hides it
                 return None
         return bool(told.get("save"))
+
+
+def _of_one(answer: Any) -> Any:
+    """Take the first of several servers' answers, where there are several: a cluster's are set up alike."""
+    if (
+        isinstance(answer, dict)
+        and answer
+        and all(isinstance(each, dict | tuple | list) for each in answer.values())
+    ):
+        return next(iter(answer.values()))
+    return answer
 
 
 def _number(told: Mapping[str, Any], name: str) -> int | None:

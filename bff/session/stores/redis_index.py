@@ -50,15 +50,17 @@ class RedisIndex:
 
     # ── lists ────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def find(self, indexes: Sequence[str], now: float, after: bytes, limit: int) -> list[StoredSession]:
-        """Return live records under any of the indexes, in the order of their keys."""
+    async def find(
+        self, indexes: Sequence[str], now: float, after: bytes, limit: int, handle: str | None = None
+    ) -> list[StoredSession]:
+        """Return live records under any of the indexes, that of the handle among them, in the order of their keys."""
         found: list[StoredSession] = []
         wanted = set(indexes)
-        keys = [key for key in await self._keys_in(indexes, now) if key > after]
+        keys = [key for key in await self._keys_in(indexes, now, handle) if key > after]
         for start in range(0, len(keys), PAGE):
             page = await self._fetch_live(keys[start : start + PAGE], indexes, now)
             # A replace may have moved a record to another subject; its old entry stays until its end.
-            found += [record for record in page if not wanted.isdisjoint(self._layout.indexes_of(record))]
+            found += [record for record in page if self._layout.is_under(record, wanted)]
             if len(found) >= limit:
                 break
         return found[: max(limit, 0)]
@@ -127,12 +129,15 @@ class RedisIndex:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _keys_in(self, indexes: Sequence[str], now: float) -> list[bytes]:
+    async def _keys_in(self, indexes: Sequence[str], now: float, handle: str | None) -> list[bytes]:
         """Return the keys under any of the indexes, in order; what is past its absolute end is dropped first."""
         async with self._client.pipeline(transaction=False) as pipe:
             for index in indexes:
                 pipe.zremrangebyscore(index, "-inf", now)
                 pipe.zrange(index, 0, -1)
+            if handle is not None and (where := self._layout.range_of(handle)) is not None:
+                pipe.zcard(where[0])
+                pipe.zrangebylex(*where)
             answers = await pipe.execute()
         return sorted({key for answer in answers[1::2] for key in answer})
 

@@ -21,12 +21,16 @@ steps. The record is what counts and is written first; what that leaves behind i
 """
 
 import base64
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Set
 
 from bff.session.records import StoredSession
+from bff.session.ticket import handle_of
 
 SHARDS = 16
 _ENOUGH = 16  # bytes
+_KEY = 32  # bytes
+_HANDLE = re.compile("[0-9a-f]{24}")  # as `handle_of` gives it
 
 
 class Layout:
@@ -63,9 +67,22 @@ class Layout:
         return f"{self.prefix}:handle:{{{handle}}}"
 
     def indexes_of(self, record: StoredSession) -> list[str]:
-        """Every index that a record belongs into."""
-        indexes = [self.subject(record.subject), self.handle(record.handle)]
+        """Every index that a record belongs into. A handle that is how the key begins needs none."""
+        indexes = [self.subject(record.subject)]
+        if handle_of(record.key) != record.handle:
+            indexes.append(self.handle(record.handle))
         return indexes if record.issuer_sid is None else [*indexes, self.issuer_sid(record.issuer_sid)]
+
+    def is_under(self, record: StoredSession, wanted: Set[str]) -> bool:
+        """Whether the record belongs into any of these indexes, those that need not be among them."""
+        return not wanted.isdisjoint({*self.indexes_of(record), self.handle(record.handle)})
+
+    def range_of(self, handle: str) -> tuple[str, bytes, bytes] | None:
+        """Where `all` has a key that begins with this handle, and between what; None when no key can."""
+        if _HANDLE.fullmatch(handle) is None:
+            return None
+        first = bytes.fromhex(handle)
+        return self.all(first), b"[" + first, b"[" + first + b"\xff" * _KEY
 
     def shard_of(self, key: bytes) -> tuple[str, str]:
         """The `all` and the `ends` that this record is in."""

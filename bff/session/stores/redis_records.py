@@ -7,6 +7,7 @@ from redis import exceptions
 
 from bff.session.records import Ended, StoredSession
 from bff.session.stores.lifetime import is_live
+from bff.session.ticket import handle_of
 
 FIELDS = (
     "version",
@@ -27,7 +28,7 @@ class _About(msgspec.Struct, array_like=True):
     summary: bytes
     subject: bytes
     issuer_sid: bytes | None
-    handle: str
+    handle: str | None  # None: how the key begins
     created_at: float
 
 
@@ -37,12 +38,17 @@ _ABOUT_DECODER = msgspec.msgpack.Decoder(_About)
 FAULTS = (exceptions.RedisError, exceptions.RedisClusterException, OSError)  # whatever a call may raise
 
 
+def _about(record: StoredSession) -> _About:
+    handle = None if handle_of(record.key) == record.handle else record.handle
+    return _About(record.summary, record.subject, record.issuer_sid, handle, record.created_at)
+
+
 def build_fields(record: StoredSession, version: int) -> list[Field]:
     """Write a live record as the field, value, … of its hash. What no script looks at shares a field."""
     return [
         *("version", version),
         *("sealed", record.sealed),
-        *("about", _ABOUT.encode(_About(**{name: getattr(record, name) for name in _About.__struct_fields__}))),
+        *("about", _ABOUT.encode(_about(record))),
         *("idle_expires_at", record.idle_expires_at),
         *("expires_at", record.expires_at),
     ]
@@ -65,7 +71,7 @@ def parse_fields(key: bytes, values: Sequence[bytes | None]) -> tuple[StoredSess
         summary=about.summary,
         subject=about.subject,
         issuer_sid=about.issuer_sid,
-        handle=about.handle,
+        handle=handle_of(key) if about.handle is None else about.handle,
         created_at=about.created_at,
         idle_expires_at=float(idle_expires_at or 0),
         expires_at=float(expires_at),

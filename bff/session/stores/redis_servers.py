@@ -10,12 +10,13 @@ from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bff.session.stores.addresses import Members, parse_cluster, parse_sentinels
+from bff.session.stores.redis_tls import Tls
 
 CONNECTIONS = 32  # at most, for each store; one of them is the watch's
 _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password", "sentinel_ssl")
@@ -64,6 +65,8 @@ def connect(url: str, timeout: float) -> Servers:
 
 def _reach(url: str, timeout: float) -> Servers:
     pool = BlockingConnectionPool.from_url(url, **_common(timeout), max_connections=CONNECTIONS, timeout=timeout)
+    if pool.connection_class is SSLConnection:
+        pool.connection_class = Tls(_plain(pool.connection_kwargs, "ssl_")).connection_class()
     pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
     client = Redis.from_pool(pool)
     return Servers(client, lambda: client, int(pool.connection_kwargs.get("db", 0)), False, client.aclose)
@@ -77,21 +80,20 @@ def _follow_sentinels(members: Members, secure: str, query: str, timeout: float)
     given = dict(parse_qsl(query, keep_blank_values=True))
     theirs = {name.removeprefix("sentinel_"): given.pop(name) for name in _SENTINEL_OPTIONS if name in given}
     options = _options(members, secure, urlencode(given))
-    is_tls = secure == "rediss"
+    tls = Tls(_plain(options, "ssl_")) if secure == "rediss" else None
     # A dead sentinel must leave time to ask the others within one call.
     share = timeout / (len(members.addresses) + 1)
-    asking = {"socket_timeout": share, "socket_connect_timeout": share, **_plain(options, "ssl_")}
-    asking["ssl"] = is_tls and theirs.pop("ssl", "true").lower() not in {"false", "no", "0"}
-    if not asking["ssl"]:
-        asking = {name: value for name, value in asking.items() if not name.startswith("ssl_")}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        members.addresses, sentinel_kwargs={**_common(timeout), **asking, **theirs}
-    )
+    asking = _common(timeout) | {"socket_timeout": share, "socket_connect_timeout": share}
+    asks_over_tls = theirs.pop("ssl", "true").lower() not in {"false", "no", "0"}
+    sentinel = Sentinel(members.addresses, sentinel_kwargs={**asking, **theirs})  # type: ignore[no-untyped-call]
+    if tls is not None and asks_over_tls:
+        for each in sentinel.sentinels:
+            each.connection_pool.connection_class = tls.connection_class()
     options.setdefault("db", members.database)
     pool = _SentinelPool(
         service_name=members.service,
         sentinel_manager=sentinel,
-        connection_class=SentinelManagedSSLConnection if is_tls else SentinelManagedConnection,
+        connection_class=tls.sentinel_connection_class() if tls is not None else SentinelManagedConnection,
         max_connections=CONNECTIONS,
         timeout=timeout,
         **{**_common(timeout), "socket_connect_timeout": share, **options},
@@ -108,6 +110,8 @@ def _follow_sentinels(members: Members, secure: str, query: str, timeout: float)
 
 def _spread_over(members: Members, secure: str, query: str, timeout: float) -> Servers:
     options = _options(members, secure, query)
+    tls = Tls(_plain(options, "ssl_")) if secure == "rediss" else None
+    options = {name: value for name, value in options.items() if not name.startswith("ssl_")}
     if int(options.pop("db", 0)):
         raise ValueError("a cluster has one database")
     # A node that is dead or silent must leave time within one call to ask another one where the keys are now.
@@ -117,15 +121,22 @@ def _spread_over(members: Members, secure: str, query: str, timeout: float) -> S
         require_full_coverage=False,  # what the living nodes hold is served
         reinitialize_steps=0,  # else a move of slots closes connections that are in use
         max_connections=_NODE_CONNECTIONS,
-        ssl=secure == "rediss",
+        ssl=tls is not None,
         **options,
     )
+    if tls is not None:
+        cluster.connection_kwargs["connection_class"] = tls.connection_class()  # of nodes that are found later
+        for node in cluster.startup_nodes:
+            node.connection_class = cluster.connection_kwargs["connection_class"]
 
     def listener() -> Redis:
         # Each node hears what is published on any other. Not always the same one: it may be the dead one.
         nodes = cluster.get_nodes() or cluster.startup_nodes
         node = random.choice(nodes)  # noqa: S311 - no secret
-        return Redis(host=node.host, port=int(node.port), ssl=secure == "rediss", **options)
+        client = Redis(host=node.host, port=int(node.port), **options)
+        if tls is not None:
+            client.connection_pool.connection_class = tls.connection_class()
+        return client
 
     return Servers(cast("Redis", cluster), listener, 0, True, cluster.aclose)
 
@@ -147,8 +158,7 @@ def _options(members: Members, secure: str, query: str) -> dict[str, Any]:
     """Read credentials and options as redis-py reads those of a single server."""
     options = dict(parse_url(f"{secure}://{members.credentials}host?{query}"))
     del options["host"]
-    if options.pop("connection_class", None) is SSLConnection:
-        SSLConnection(**_plain(options, "ssl_"))  # an unknown option or file shows here
+    options.pop("connection_class", None)
     return options
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
 
 from bff.session.records import Change
 from bff.session.stores.feed import Feed
+from bff.session.stores.redis_records import FAULTS
 
 FIRST_RETRY = 0.05  # seconds; doubles up to LAST_RETRY
 LAST_RETRY = 1.0
@@ -69,7 +69,7 @@ class RedisWatch:
                 self._feed.restore()
                 retry_in = FIRST_RETRY
                 await self._follow(pubsub)
-            except (RedisError, OSError, TimeoutError):
+            except (*FAULTS, TimeoutError):
                 self._feed.interrupt()
             finally:
                 await pubsub.aclose()  # type: ignore[no-untyped-call]

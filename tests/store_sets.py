@@ -1,0 +1,375 @@
+"""Sets of Valkey servers for tests: followed by sentinels, as a cluster, and one behind TLS with an ACL user.
+
+Each is a context manager, ready when it is handed out and gone when it is left, like those of `tests.servers`.
+"""
+
+import asyncio
+import datetime as dt
+import shutil
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+from urllib.parse import urlencode
+
+import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from tests.processes import ServerFailed, ServerProcess, free_port
+from tests.servers import Valkey, _valkey_program, start_valkey
+
+READY = 60.0  # seconds, generous: the machine may be busy with other tests
+SERVICE = "main"
+SLOTS = 16_384
+
+
+def await_that(is_so: Callable[[], bool], what: str) -> None:
+    """Returns as soon as it is so; faults of the connection count as not yet.
+
+    Raises:
+        ServerFailed: it is not in time.
+    """
+    deadline = time.monotonic() + READY
+    while True:
+        try:
+            if is_so():
+                return
+        except redis.RedisError:
+            pass  # not yet
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"not in time: {what}")
+        time.sleep(0.05)
+
+
+def ask(port: int) -> redis.Redis:
+    """The operator of the server at this port, on a connection of its own."""
+    return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5)
+
+
+class _Set:
+    """A set of processes in one directory."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="valkeys-"))
+        self.servers: list[Valkey] = []
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _begin(self, begin: Callable[[], None]) -> None:
+        try:
+            begin()
+        except BaseException:
+            self.close()
+            raise
+
+
+# ── sentinels ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SentinelSet(_Set):
+    """A primary, replicas of it, and three sentinels that watch them.
+
+    Attributes:
+        servers: the first one is the primary at the start.
+        sentinels: their processes.
+        url: `redis+sentinel://…/main`.
+    """
+
+    def __init__(self, *, replicas: int, down_after: float) -> None:
+        super().__init__()
+        self.sentinels: list[ServerProcess] = []
+        self._down_after = int(down_after * 1000)
+        self._begin(lambda: self._start(replicas))
+
+    def _start(self, replicas: int) -> None:
+        primary = start_valkey("--repl-diskless-sync-delay", "0")
+        self.servers = [primary]
+        for _ in range(replicas):
+            of = ["--replicaof", f"127.0.0.1 {primary.port}", "--repl-diskless-sync-delay", "0"]
+            self.servers.append(start_valkey(*of))
+        ports = [self._start_sentinel(number, primary.port) for number in range(3)]
+        self.url = "redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + f"/{SERVICE}"
+        for port in ports:
+            await_that(lambda port=port: self._is_ready(port, replicas), "the sentinels know each other")  # type: ignore[misc]
+
+    def _start_sentinel(self, number: int, primary: int) -> int:
+        attempts = 3
+        while True:
+            port = free_port()
+            file = self.directory / f"sentinel-{number}.conf"
+            file.write_text(
+                f"port {port}\nbind 127.0.0.1\ndir {self.directory}\n"
+                f"sentinel monitor {SERVICE} 127.0.0.1 {primary} 2\n"
+                f"sentinel down-after-milliseconds {SERVICE} {self._down_after}\n"
+                f"sentinel failover-timeout {SERVICE} 5000\n"
+            )
+            process = ServerProcess([_valkey_program(), str(file), "--sentinel"])
+            try:
+                process.wait_for_port(port)
+            except ServerFailed:
+                attempts -= 1
+                if not attempts:
+                    raise
+            else:
+                self.sentinels.append(process)
+                return port
+
+    def _is_ready(self, port: int, replicas: int) -> bool:
+        with ask(port) as sentinel:
+            state = cast("dict[str, Any]", sentinel.sentinel_masters())[SERVICE]
+        return state["num-other-sentinels"] == 2 and state["num-slaves"] == replicas
+
+    def primary(self) -> Valkey:
+        """The one that says it is."""
+        for server in self.servers:
+            if server.process.is_running and _role(server.port) == "master":
+                return server
+        raise ServerFailed("no server of the set is the primary")
+
+    def flush(self) -> None:
+        """Nothing is in it any more."""
+        with ask(self.primary().port) as client:
+            client.flushall()
+
+    def close(self) -> None:
+        for process in self.sentinels:
+            process.stop()
+        super().close()
+
+
+def _role(port: int) -> str:
+    with ask(port) as client:
+        return bytes(cast("list[Any]", client.role())[0]).decode()
+
+
+def start_sentinel_set(*, replicas: int = 1, down_after: float = 60.0) -> SentinelSet:
+    """A running set; `down_after` is seconds until the sentinels give up a primary that does not answer.
+
+    Raises:
+        ServerFailed: it did not start.
+    """
+    return SentinelSet(replicas=replicas, down_after=down_after)
+
+
+# ── a cluster ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cluster(_Set):
+    """Three primaries with a third of the slots each.
+
+    Attributes:
+        servers: in the order of their slots.
+        url: `redis+cluster://…`.
+    """
+
+    def __init__(self, *, durable: bool) -> None:
+        super().__init__()
+        self._begin(lambda: self._start(durable=durable))
+
+    def _start(self, *, durable: bool) -> None:
+        for _ in range(3):
+            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"]
+            options += ["--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no"]
+            self.servers.append(start_valkey(*options, durable=durable))
+        share = -(-SLOTS // 3)
+        for number, server in enumerate(self.servers):
+            with ask(server.port) as node:
+                node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+                first, last = number * share, min(SLOTS, (number + 1) * share) - 1
+                node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        with ask(self.servers[0].port) as node:
+            for other in self.servers[1:]:
+                bus = other._options[other._options.index("--cluster-port") + 1]
+                node.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
+        for server in self.servers:
+            await_that(lambda server=server: self._is_whole(server), "the cluster is whole")  # type: ignore[misc]
+        self.await_whole()
+        self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+
+    def _is_whole(self, server: Valkey) -> bool:
+        with ask(server.port) as node:
+            told = bytes(cast("Any", node.execute_command("CLUSTER", "NODES"))).decode()
+            links = [line.split() for line in told.splitlines()]
+            return len(links) == 3 and all(
+                line[7] == "connected" and len(line) > 8 and "fail" not in line[2] for line in links
+            )
+
+    def await_whole(self) -> None:
+        """Returns as soon as every node knows every other one and serves."""
+        for server in self.servers:
+            await_that(lambda server=server: self._serves(server), "the cluster is whole")  # type: ignore[misc]
+
+    def _serves(self, server: Valkey) -> bool:
+        with ask(server.port) as node:
+            told = bytes(cast("Any", node.execute_command("CLUSTER", "INFO"))).decode()
+        return "cluster_state:ok" in told and "cluster_slots_ok:16384" in told
+
+    def flush(self) -> None:
+        """Nothing is in it any more."""
+        for server in self.servers:
+            with ask(server.port) as node:
+                node.flushall()
+
+    def home_of(self, key: str) -> Valkey:
+        """The server that has this key."""
+        with ask(self.servers[0].port) as node:
+            slot = int(cast("Any", node.execute_command("CLUSTER", "KEYSLOT", key)))
+        return self.servers[slot // -(-SLOTS // 3)]
+
+
+def start_cluster(*, durable: bool = False) -> Cluster:
+    """A running cluster of three; `durable`: a node that restarts finds what was written before it.
+
+    Raises:
+        ServerFailed: it did not start.
+    """
+    return Cluster(durable=durable)
+
+
+# ── behind TLS ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """An authority and what it has signed: paths of PEM files."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+    def query(self) -> str:
+        """As the options of a store's URL, for a client that shows this certificate."""
+        files = {"ssl_ca_certs": self.authority, "ssl_certfile": self.certificate, "ssl_keyfile": self.key}
+        return urlencode({name: str(file) for name, file in files.items()})
+
+
+def write_papers(directory: Path) -> Papers:
+    """An authority of our own, and a certificate of 127.0.0.1 from it, good for both ends."""
+    now = dt.datetime.now(dt.UTC)
+
+    def sign(subject: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *more: Any) -> bytes:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+        )
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(by, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    top, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    papers = Papers(directory / "authority.pem", directory / "certificate.pem", directory / "key.pem")
+    papers.authority.write_bytes(
+        sign(
+            "authority",
+            top,
+            top,
+            x509.BasicConstraints(ca=True, path_length=None),
+            x509.SubjectKeyIdentifier.from_public_key(top.public_key()),
+        )
+    )
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(top.public_key())
+    papers.certificate.write_bytes(sign("127.0.0.1", own, top, names, issuer))
+    papers.key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return papers
+
+
+class TlsFront:
+    """Ends TLS for a server behind it, as stunnel does, and lets in only who shows a certificate."""
+
+    def __init__(self, papers: Papers, socket: Path) -> None:
+        self._socket = socket
+        self._open: set[asyncio.WriteTransport] = set()
+        self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(papers.authority))
+        self._context.verify_mode = ssl.CERT_REQUIRED
+        self._context.load_cert_chain(papers.certificate, papers.key)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.port: int = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(READY)
+
+    async def _listen(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._socket))
+        self._open |= {writer.transport, inner_writer.transport}
+        await asyncio.gather(self._pump(reader, inner_writer), self._pump(inner_reader, writer))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while some := await source.read(65_536):
+                sink.write(some)
+                await sink.drain()
+        except OSError:
+            pass  # one end has gone, so the other one may
+        sink.close()
+
+    async def _end(self) -> None:
+        self._server.close()
+        for transport in self._open:
+            transport.abort()
+        await asyncio.gather(*(asyncio.all_tasks() - {cast("asyncio.Task[Any]", asyncio.current_task())}))
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(READY)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(READY)
+        self._loop.close()
+
+
+class SecuredValkey(Valkey):
+    """A Valkey behind TLS that asks for a certificate, and knows one user with no more rights than are given here.
+
+    Attributes:
+        url: `rediss://bff:…@127.0.0.1:PORT?…`.
+    """
+
+    def __init__(self, rules: Sequence[str]) -> None:
+        super().__init__(["--user", "bff", "on", ">s3cret", *rules], durable=False)
+        self.papers = write_papers(Path(tempfile.mkdtemp(prefix="papers-")))
+        self._front = TlsFront(self.papers, self.socket)
+        self.plain_url = self.url
+        self.url = f"rediss://bff:s3cret@127.0.0.1:{self._front.port}?{self.papers.query()}"
+
+    def close(self) -> None:
+        self._front.close()
+        super().close()
+        shutil.rmtree(self.papers.authority.parent, ignore_errors=True)
+
+
+def start_secured_valkey(rules: Sequence[str]) -> SecuredValkey:
+    """A running one; `rules` are those of the user `bff` in an ACL.
+
+    Raises:
+        ServerFailed: it did not start.
+    """
+    return SecuredValkey(rules)
