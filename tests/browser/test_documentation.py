@@ -15,8 +15,9 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.processes import ROOT
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.asyncio(loop_scope="session")]
 
+SLOW = 60_000  # milliseconds: the index is read by a worker, on a machine that may be busy
 PAGES = ("", "start/", "concepts/", "providers/keycloak/", "configuration/", "errors/", "security/", "metrics/")
 
 
@@ -81,9 +82,12 @@ async def test_an_error_s_code_is_found(reader: Reader, site: str):
     page = reader.page
     await page.set_viewport_size({"width": 1280, "height": 800})
     await page.goto(site, wait_until="load")
-    await page.get_by_role("textbox", name="Search").fill("misdirected_request")
+    search = page.get_by_role("textbox", name="Search")
+    await search.click()
+    await expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=SLOW)
+    await search.press_sequentially("misdirected_request")  # the page listens to keys
     result = page.locator(".md-search-result__link[href$='#misdirected_request']")
-    await expect(result).to_have_count(1)
+    await expect(result).to_have_count(1, timeout=SLOW)
     await page.goto(str(await result.get_attribute("href")))  # a click would do, were it not folded away at times
 
     await expect(page).to_have_url(re.compile(r"/errors/\?h=misdirected_request#misdirected_request$"))
