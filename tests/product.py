@@ -189,7 +189,8 @@ format = "json"
 
     def audited(self, event: str) -> list[dict[str, Any]]:
         """The lines of the audit log that tell of this event."""
-        lines = self.audit.read_text().splitlines() if self.audit.exists() else []
+        text = self.audit.read_text() if self.audit.exists() else ""
+        lines = text.rpartition("\n")[0].splitlines()  # whole ones: another may be on its way
         return [line for line in map(json.loads, lines) if line["event"] == event]
 
     def close(self) -> None:

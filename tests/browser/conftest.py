@@ -27,7 +27,7 @@ _ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-_PATIENCE = 15_000  # milliseconds, generous: the machine may be busy with other tests
+_PATIENCE = 30_000  # milliseconds, generous: the machine may be busy with other tests
 
 NewPerson = Callable[..., Awaitable[Person]]
 

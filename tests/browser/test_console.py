@@ -13,6 +13,7 @@ from tests.browser.conftest import NewPerson
 from tests.browser.observation import Observation, find_tokens
 from tests.browser.person import Person
 from tests.browser.stack import OPERATOR_TOKEN, Stack
+from tests.world import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -44,10 +45,22 @@ async def open_console(person: Person, login: str, place: str = "#/overview") ->
     await page.wait_for_url(re.compile(r"/bff/console/"))
 
 
-async def settled(page: Page) -> None:
-    """Waits until the view has what it asked for."""
-    await page.wait_for_load_state("networkidle")
+async def settled(page: Page, title: str) -> None:
+    """Waits until the view with this title is shown and has what it asked for, with which it begins."""
+    await expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
     await expect(page.get_by_label("Loading")).to_have_count(0)
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+async def search_by_subject(page: Page, subject: str) -> None:
+    """Types it into the field that has the focus, and waits for the list that is of this subject alone."""
+    await page.keyboard.type(subject)
+    async with page.expect_response(
+        lambda answer: re.search(rf"/admin/sessions\?.*\bsubject={subject}\b", answer.url)
+    ):
+        await page.keyboard.press("Enter")
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    await expect(page).to_have_url(re.compile(f"subject={subject}"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -79,7 +92,7 @@ async def test_every_view_shows_what_the_server_knows_and_no_token(alice: Person
     for view, title in [*list(VIEWS.items())[1:], ("overview", "Overview")]:  # at the overview one begins
         await page.get_by_role("navigation", name="Views").get_by_role("link", name=title).click()
         await expect(page.get_by_role("heading", name=title, level=1)).to_be_focused()
-        await settled(page)
+        await settled(page, title)
         await expect(page.get_by_test_id("failure")).to_have_count(0)
         found = await seen.look_around(page)
         assert ("{}", "{}", "") == (found["localStorage"], found["sessionStorage"], found["document.cookie"]), view
@@ -110,7 +123,7 @@ async def test_who_lacks_the_role_is_told_which_one_it_takes(person: Person):
     await expect(person.page.get_by_role("navigation", name="Views")).to_have_count(0)
 
 
-async def test_session_is_found_by_its_denial_and_ended(alice: Person, new_person: NewPerson):
+async def test_session_is_found_by_its_denial_and_ended(alice: Person, new_person: NewPerson, stack: Stack):
     """The denial in the audit log leads to the session; the confirmation says how many end; bob's page notices."""
     bob = await new_person()
     await bob.sign_in("bob")
@@ -120,6 +133,10 @@ async def test_session_is_found_by_its_denial_and_ended(alice: Person, new_perso
     handle = await bob.page.evaluate(_OWN_HANDLE)
     page = alice.page
 
+    def is_written() -> bool:
+        return any(line["session"] == handle for line in stack.bff.audited("access.denied"))
+
+    await eventually(is_written, "the line of the denial: the view asks for it once")
     await page.goto(page.url.split("#")[0] + f"#/audit?event=access.denied&session={handle}")
     line = page.get_by_role("list", name="Audit lines").get_by_role("group").first
     await expect(line).to_contain_text("DELETE /api")
@@ -133,12 +150,12 @@ async def test_session_is_found_by_its_denial_and_ended(alice: Person, new_perso
     await page.get_by_test_id("revoke-confirm").click()
     await expect(page.get_by_role("heading", name="1 session ended")).to_be_visible()
 
-    await expect(bob.page.get_by_test_id("session-ended")).to_be_visible(timeout=5_000)
+    await expect(bob.page.get_by_test_id("session-ended")).to_be_visible()
     await page.get_by_role("button", name="Done").click()
     await page.get_by_role("navigation", name="Views").get_by_role("link", name="Sessions").click()
-    await page.get_by_label("Subject").fill("bob")
-    await page.get_by_label("Subject").press("Enter")
-    await settled(page)
+    await settled(page, "Sessions")
+    await page.get_by_label("Subject").focus()
+    await search_by_subject(page, "bob")
     await expect(page.locator(f"a[href='#/sessions/{handle}']")).to_have_count(0)
 
 
@@ -212,10 +229,7 @@ async def test_everything_is_reached_without_a_mouse(alice: Person):
 
     await page.keyboard.press("/")
     await expect(page.get_by_label("Subject")).to_be_focused()
-    await page.keyboard.type("alice")
-    await page.keyboard.press("Enter")
-    await page.wait_for_url(re.compile(r"subject=alice"))
-    await settled(page)
+    await search_by_subject(page, "alice")
     await page.locator(".row-link").first.focus()
     rows = await page.locator(".row-link").count()
     await page.keyboard.press("ArrowDown")
@@ -284,7 +298,7 @@ async def test_session_that_ends_meanwhile_leaves_the_page_and_offers_the_way_ba
     """What was seen stays; a sign-in comes back to the same view."""
     page = alice.page
     await page.goto(page.url.split("#")[0] + "#/findings")
-    await settled(page)
+    await settled(page, "Findings")
     other = await alice.context.new_page()
     await alice.open("/", other)
     await other.get_by_test_id("sign-out").click()
@@ -322,7 +336,7 @@ async def test_operator_lets_himself_in_with_a_token_that_is_kept_nowhere(
     await page.get_by_label(TOKEN_FIELD).fill(OPERATOR_TOKEN)
     await page.get_by_role("button", name="Go on").click()
     await expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
-    await settled(page)
+    await settled(page, "Overview")
 
     found = await seen.look_around(page)
     assert [] == [name for name, content in found.items() if OPERATOR_TOKEN in content]
@@ -340,9 +354,9 @@ async def test_every_view_fits_a_narrow_screen(new_person: NewPerson, scheme: st
     await open_console(person, "alice")
     await person.page.set_viewport_size({"width": 360, "height": 740})
     too_wide = {}
-    for view in VIEWS:
+    for view, title in VIEWS.items():
         await person.page.goto(person.page.url.split("#")[0] + f"#/{view}")
-        await settled(person.page)
+        await settled(person.page, title)
         too_wide[view] = await person.page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
     assert dict.fromkeys(VIEWS, 0) == too_wide

