@@ -25,6 +25,7 @@ class KeyWatch:
         self._emit = emit
         self._stamp: object = None
         self._waiting: KeyReading | None = None
+        self.error: str | None = None  # why the files cannot be used; those that were read before go on
         self.written_at = 0.0  # epoch seconds: when the newest key file was written; 0 while none is known
         self._asked_at = float("-inf")
         ring.look_again = self._look_again
@@ -38,9 +39,11 @@ class KeyWatch:
     def take(self, read: KeyReading | ConfigError | None) -> None:
         """Go by what was read from now on."""
         if isinstance(read, ConfigError):
+            self.error = read.findings[0].message
             self._emit("keys.unreadable", {"reason": read.findings[0].message})
             return
         if read is not None:
+            self.error = None
             self.written_at = read.changed_at
         reading = read or self._waiting
         if reading is None:

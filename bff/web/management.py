@@ -21,6 +21,8 @@ class Health:
     pushes_arrive: Callable[[], bool]
     issuer_ready: Callable[[], bool]
     issuer_error: Callable[[], str | None]
+    keys_error: Callable[[], str | None]
+    is_started: Callable[[], bool]
     is_draining: Callable[[], bool]
     version: str
 
@@ -33,19 +35,21 @@ class Health:
             store = error.detail
         issuer = "ok" if self.issuer_ready() else self.issuer_error() or "discovery has not answered yet"
         ready = store == "ok" and not self.is_draining()
-        degraded = issuer != "ok" or not self.pushes_arrive()
+        keys = self.keys_error() or "ok"
+        degraded = issuer != "ok" or keys != "ok" or not self.pushes_arrive()
         return ready, {
             "status": ("degraded" if degraded else "ready") if ready else "unready",
             "store": store,
             "store_pushes": "ok" if self.pushes_arrive() else "interrupted: every request reads the store",
             "issuer": issuer,
+            "keys": keys,
             "draining": self.is_draining(),
             "version": self.version,
         }
 
 
 def build_health_router(health: Health) -> Router:
-    """Return `/health/live` and `/health/ready`."""
+    """Return `/health/live`, `/health/ready` and `/health/startup`."""
 
     @get("/live")
     async def live() -> ASGIResponse:
@@ -56,7 +60,15 @@ def build_health_router(health: Health) -> Router:
         is_ready, report = await health.check()
         return build_answer(200 if is_ready else 503, report)
 
-    return Router(path="/health", route_handlers=[live, ready])
+    @get("/startup")
+    async def startup() -> ASGIResponse:
+        is_started = health.is_started()
+        return build_answer(
+            200 if is_started else 503,
+            {"status": "started" if is_started else "starting", "version": health.version},
+        )
+
+    return Router(path="/health", route_handlers=[live, ready, startup])
 
 
 def build_metrics_router(scrape: Scrape) -> Router:

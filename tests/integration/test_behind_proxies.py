@@ -18,6 +18,12 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from bff.cli.checks.asking import Head
+from bff.cli.checks.outcome import Status
+from bff.cli.checks.public import assess_arrival
+from bff.config.settings import KeysSettings, OidcSettings, Secret, Settings
+from bff.crypto.key_ring import KeyRing
+from bff.web.doctor import HEADER, seal_question
 from tests.deployed_proxies import HOST, Caddy, DeployedProxy, Nginx, Traefik
 from tests.processes import ServerFailed
 from tests.product import Bff, Browser
@@ -27,6 +33,7 @@ from tests.world import eventually
 
 pytestmark = pytest.mark.integration
 
+SETTINGS = Settings(f"https://{HOST}", OidcSettings("https://id.example", "spa"), keys=KeysSettings((Secret("k"),)))
 PERSON = "127.0.0.7"  # where the browser is; the proxy is asked at 127.0.0.1
 MIB = 2**20
 LIES = {
@@ -238,6 +245,19 @@ async def test_path_reaches_bff_as_it_is(browser: Browser) -> None:
     dots = await browser.get("/api/x/%2e%2e/whoami")
 
     assert (400, "application/problem+json") == (dots.status_code, dots.headers["content-type"])
+
+
+async def test_doctor_finds_nothing_wrong_with_the_proxy(site: Site, browser: Browser) -> None:
+    """Path, host and the browser's address arrive as they should, and a browser cannot make its address up."""
+    path = "/bff/doctor/a%2fb%7e?c=%2F+%20"
+    ring = KeyRing(site.bff.keys.read_text().split())
+    headers = {HEADER: seal_question(ring, time.time()), "X-Forwarded-For": "203.0.113.77"}
+    answer = await browser.http.get(path, headers=headers)
+
+    told = {name.lower(): value for name, value in answer.headers.items()}
+    outcomes = assess_arrival(Head(answer.status_code, told, answer.content), SETTINGS, path)
+    assert [] == [str(outcome) for outcome in outcomes if outcome.status is not Status.OK]
+    assert (PERSON, 4) == (answer.json()["address"], len(outcomes))
 
 
 async def test_plain_http_leads_to_https(site: Site) -> None:

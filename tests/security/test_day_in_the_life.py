@@ -243,6 +243,7 @@ async def evening(neg: NegIssuer, bff: Bff, alice: Browser, commands: Commands) 
         await right.get(f"/admin/sessions/{handle}")
     looking = (
         ("check",),
+        ("doctor",),
         ("sessions", "list"),
         ("sessions", "show", handle),
         ("access", "explain", "GET", "/guarded/x", "--session", handle),

@@ -178,7 +178,7 @@ def test_probes_ask_the_management_listener(loaded):
 
     assert settings.server.management_listen.endswith(f":{port('management')}")
     assert {
-        "startupProbe": ("/health/live", port("management")),
+        "startupProbe": ("/health/startup", port("management")),
         "livenessProbe": ("/health/live", port("management")),
         "readinessProbe": ("/health/ready", port("management")),
     } == asked

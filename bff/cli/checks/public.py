@@ -1,6 +1,7 @@
 """A request on the way that browsers take: whether it comes here, as it was sent, and what the proxy adds to it."""
 
 import json
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ _TIMEOUT = 5.0  # seconds
 _PRETENDED = "203.0.113.77"  # of a network for documentation (RFC 5737): nobody's address
 _ODD = "/a%2fb%7e?c=%2F+%20"  # what proxies like to rewrite, and must not
 _CHECK = "public url"
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 async def check_public(settings: Settings) -> list[Outcome]:
@@ -41,7 +43,7 @@ def assess_arrival(head: Head, settings: Settings, path: str) -> list[Outcome]:
     if told is None:
         return [_stranger(head, settings)]
     outcomes = [Outcome(Status.OK, _CHECK, f"{settings.public_url} leads to this server")]
-    if told["target"] == path:
+    if _spelled(str(told["target"])) == _spelled(path):
         outcomes.append(Outcome(Status.OK, _CHECK, "path and query arrive as they were sent"))
     else:
         why = f"{path} arrived as {told['target']}"
@@ -61,6 +63,16 @@ def assess_operators(head: Head, settings: Settings) -> list[Outcome]:
     )
     advice = "keep /health, /metrics and /admin from the public in the proxy"
     return [Outcome(Status.WARN, "management", "operators' paths answer at the public URL", advice, where)]
+
+
+def _spelled(target: str) -> str:
+    """Spell a target in the one way of RFC 3986 §6.2.2: proxies may respell what means the same, and some do."""
+    return _ENCODED.sub(lambda found: _respelled(found[0]), target)
+
+
+def _respelled(encoded: str) -> str:
+    letter = chr(int(encoded[1:], 16))
+    return letter if letter.isascii() and (letter.isalnum() or letter in "-._~") else encoded.upper()
 
 
 def _report_of(head: Head) -> dict[str, Any] | None:

@@ -350,6 +350,8 @@ def arrived(**changes):
         ({}, []),
         ({"trusted": False, "address": "192.0.2.1", "headers": {"x-forwarded-for": PRETENDED}}, []),
         ({"target": "/bff/doctor/a/b~?c=/+%20"}, [("FAIL", "the proxy rewrites paths")]),
+        ({"target": "/bff/doctor/a%2Fb%7E?c=%2F%20%20"}, [("FAIL", "the proxy rewrites paths")]),
+        ({"target": "/bff/doctor/a%2Fb~?c=%2F+%20"}, []),  # means the same (RFC 3986 §6.2.2)
         ({"refused": "misdirected_request"}, [("FAIL", "the proxy passes another Host on")]),
         ({"address": PRETENDED}, [("FAIL", "browsers can choose their address")]),
         (
