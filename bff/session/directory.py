@@ -122,7 +122,7 @@ class Directory:
         try:
             summary = self._vault.open_summary(record)
         except CannotOpenError:  # sealed with a key that is gone, as its tokens are: nobody can use it any more
-            summary = Summary("", "?", "", [], "", record.created_at, record.expires_at)
+            summary = Summary("", "?", "", [], "")
             return Listed(record, summary, frozenset())
         return Listed(record, summary, self._roles_now(summary, now))
 

@@ -54,8 +54,6 @@ class Summary(msgspec.Struct, frozen=True):
     name: str
     roles: list[str]
     client: str
-    created_at: float
-    expires_at: float
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -73,8 +71,6 @@ def build_summary(session: Session, client_id: str) -> bytes:
             name=name if isinstance(name, str) else "",
             roles=sorted(session.principal.roles),
             client=client_id,
-            created_at=session.created_at,
-            expires_at=session.expires_at,
         )
     )
     return _DEFLATED + deflate(summary)

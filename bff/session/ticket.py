@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _ID = 32
 _SECRET = 32
+_HANDLE = 12  # bytes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -30,6 +31,14 @@ class Ticket:
     def build(self) -> bytes:
         """The payload of the cookie."""
         return self.session_id + self.secret
+
+
+def handle_of(store_key: bytes) -> str:
+    """The public name of the session under this key: how the key begins, so that a store need not look it up.
+
+    96 bits, which name a session and do nothing else.
+    """
+    return store_key[:_HANDLE].hex()
 
 
 def new_ticket(random: Callable[[int], bytes] = os.urandom) -> Ticket:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 import redis
@@ -320,3 +321,20 @@ async def test_an_ended_session_keeps_no_more_than_it_must(store: Store, admin: 
     left = admin.hgetall(KEYS.record(build_record().key))
     assert {b"ended_at", b"reason", b"expires_at", b"idle_expires_at"} == left.keys()
     assert Ended(build_record().key, "logout", NOW) == await store.load(build_record().key, NOW)
+
+
+async def test_a_handle_that_is_how_the_key_begins_needs_no_index(store: Store, admin: redis.Redis) -> None:
+    """Sessions are named by their keys: one index less for each of them, and found all the same."""
+    record = replace(build_record(7), key=bytes(range(200, 232)), handle=bytes(range(200, 212)).hex())
+    near = replace(build_record(8), key=bytes(range(200, 231)) + b"\0", handle="another")
+    await store.create(record)
+    await store.create(near)
+
+    assert 0 == admin.exists(KEYS.handle(record.handle))
+    assert [record] == await store.find(now=NOW, handle=record.handle)
+    assert [near] == await store.find(now=NOW, handle="another")
+    assert [] == await store.find(now=NOW, handle="00" * 12)
+    assert [] == await store.find(now=NOW, handle=record.handle[:22])
+
+    await store.end(record.key, "logout", NOW, keep_sealed=False)
+    assert [] == await store.find(now=NOW, handle=record.handle)

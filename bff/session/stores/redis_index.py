@@ -53,7 +53,7 @@ class RedisIndex:
     async def find(
         self, indexes: Sequence[str], now: float, after: bytes, limit: int, handle: str | None = None
     ) -> list[StoredSession]:
-        """Return live records under any of the indexes, that of the handle among them, in the order of their keys."""
+        """Return live records under any of the indexes, the handle's among them, in the order of their keys."""
         found: list[StoredSession] = []
         wanted = set(indexes)
         keys = [key for key in await self._keys_in(indexes, now, handle) if key > after]

@@ -22,7 +22,8 @@ steps. The record is what counts and is written first; what that leaves behind i
 
 import base64
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from bff.session.records import StoredSession
 from bff.session.ticket import handle_of
@@ -73,7 +74,7 @@ class Layout:
             indexes.append(self.handle(record.handle))
         return indexes if record.issuer_sid is None else [*indexes, self.issuer_sid(record.issuer_sid)]
 
-    def is_under(self, record: StoredSession, wanted: Set[str]) -> bool:
+    def is_under(self, record: StoredSession, wanted: AbstractSet[str]) -> bool:
         """Whether the record belongs into any of these indexes, those that need not be among them."""
         return not wanted.isdisjoint({*self.indexes_of(record), self.handle(record.handle)})
 
@@ -82,7 +83,7 @@ class Layout:
         if _HANDLE.fullmatch(handle) is None:
             return None
         first = bytes.fromhex(handle)
-        return self.all(first), b"[" + first, b"[" + first + b"\xff" * _KEY
+        return self.shard_of(first)[0], b"[" + first, b"[" + first + b"\xff" * _KEY
 
     def shard_of(self, key: bytes) -> tuple[str, str]:
         """The `all` and the `ends` that this record is in."""
