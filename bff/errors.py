@@ -48,6 +48,14 @@ class SessionExpired(BffError):
     default_detail = "The session has ended. Send the browser to the login endpoint."
 
 
+class SessionElsewhere(SessionRequired):
+    """The session is bound to its browser, and the request comes from another one, or from another network."""
+
+    code = "session_elsewhere"
+    title = "This session began elsewhere"
+    default_detail = "The session began in another browser or network. Sign in again here."
+
+
 class StepUpRequired(BffError):
     """The upstream asks for a stronger or fresher authentication (RFC 9470)."""
 
@@ -240,6 +248,16 @@ class SessionStoreUnavailable(BffError):
     title = "Sessions cannot be read right now"
     default_detail = "The session store does not answer. Nobody has been logged out; try again in a moment."
     default_retry_after = 2
+
+
+class SessionFromNewerVersion(BffError):
+    """A newer version of this server has written the session, in a form that this one cannot read."""
+
+    code = "session_from_newer_version"
+    status = 503
+    title = "This server is being updated"
+    default_detail = "A newer version of this server has written the session. You are still signed in; try again."
+    default_retry_after = 5
 
 
 class AuditUnavailable(BffError):

@@ -1,10 +1,12 @@
 """From the settings to each room's own values. Only `app` uses it: no room knows the configuration."""
 
 import math
+from collections.abc import Callable
 
 from bff.access.configured import build_route_policy
 from bff.config.settings import (
     ApiSettings,
+    BindingMode,
     CorsSettings,
     Csrf,
     OnViolation,
@@ -14,12 +16,14 @@ from bff.config.settings import (
     Settings,
     TokenKind,
 )
+from bff.events import Emit
 from bff.oidc.client import Client
 from bff.oidc.rules import TokenRules
 from bff.proxy.cors import CrossOrigin
 from bff.proxy.header_rules import RequestHeaderRules, ResponseHeaderRules, Template
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.service import Health, Service, Tls, build_addresses
+from bff.session.binding import Binding
 from bff.session.limits import Limits
 from bff.session.records import Store
 from bff.session.stores import open_store
@@ -104,6 +108,24 @@ def build_session_limits(settings: Settings) -> Limits:
         renew_ahead=settings.session.renew_ahead,
         cache_size=settings.session.cache_size,
         renewals_at_once=math.ceil(settings.oidc.max_concurrent_renewals / settings.server.workers),
+        remembered_idle=settings.session.remember_idle_timeout,
+        remembered_absolute=settings.session.remember_absolute_timeout,
+        grace=settings.session.store_grace,
+    )
+
+
+def build_binding(settings: Settings, clock: Callable[[], float], emit: Emit) -> Binding | None:
+    """Return what binds sessions to their browser; None where nothing does."""
+    session = settings.session
+    if session.binding is BindingMode.OFF:
+        return None
+    return Binding(
+        traits=[trait.value for trait in session.binding_traits],
+        ipv4_prefix=session.binding_ipv4_prefix,
+        ipv6_prefix=session.binding_ipv6_prefix,
+        is_enforced=session.binding is BindingMode.ENFORCE,
+        clock=clock,
+        emit=emit,
     )
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bff.access.auditing.calls import UNRECORDED, CallRecording
-from bff.config.settings import Settings
+from bff.config.settings import OnTooMany, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.events import Emit
+from bff.from_settings import build_binding
 from bff.http.cookies import CookieWriter
 from bff.oidc.relying_party import RelyingParty
 from bff.proxy.api import PrincipalNow
@@ -18,6 +19,7 @@ from bff.session.attempts import AttemptCookies
 from bff.session.grants import Grants
 from bff.session.login import Login, OnLogin, PrincipalOf
 from bff.session.logout import Logout
+from bff.session.most_sessions import MostSessions
 from bff.session.records import Store
 from bff.session.renewal import Renewer
 from bff.session.revocation import Revocations
@@ -55,6 +57,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
     """Return everything below the prefix."""
     prefix = settings.server.prefix
     forwarding = Forwarding(settings.public_url, settings.server.trusted_proxies)
+    binding = build_binding(settings, parts.clock, parts.emit)
     return Endpoints(
         login=Login(
             relying_party=parts.relying_party,
@@ -72,6 +75,8 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
             prefix=prefix,
             clock=parts.clock,
             emit=parts.emit,
+            most=_build_most_sessions(settings, parts),
+            binding=binding,
         ),
         logout=Logout(
             relying_party=parts.relying_party,
@@ -82,6 +87,7 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
             prefix=prefix,
             clock=parts.clock,
             emit=parts.emit,
+            binding=binding,
         ),
         sessions=parts.sessions,
         renewer=parts.renewer,
@@ -95,5 +101,22 @@ def build_endpoints(settings: Settings, parts: EndpointParts) -> Endpoints:
         max_headers=parts.limits.count,
         max_header_size=parts.limits.size,
         clock=parts.clock,
+        binding=binding,
         more=(build_doctor_router(parts.ring, parts.front, forwarding, parts.limits, parts.clock),),
+    )
+
+
+def _build_most_sessions(settings: Settings, parts: EndpointParts) -> MostSessions | None:
+    most = settings.session.max_per_user
+    if most is None:
+        return None
+    return MostSessions(
+        most,
+        ends_oldest=settings.session.on_too_many is OnTooMany.END_OLDEST,
+        sessions=parts.sessions,
+        store=parts.store,
+        vault=parts.vault,
+        background=parts.sessions.background,
+        clock=parts.clock,
+        emit=parts.emit,
     )

@@ -21,6 +21,7 @@ REASONS = frozenset(
         "renewal_refused",
         "token_rejected",
         "tokens_expired",
+        "too_many_sessions",
     }
 )
 

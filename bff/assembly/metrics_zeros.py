@@ -19,11 +19,13 @@ _OF_STORE = (
 )  # fmt: skip
 _OF_ISSUER = ("discovery", "keys", "authorization_code", "refresh_token", "userinfo", "revocation")
 _POSTPONED = ("issuer_unavailable", "session_store_unavailable", "other")
+_DIFFERING = ("user_agent", "network", "user_agent_and_network")
 _KNOWN: Sequence[tuple[Family, Iterable[Labels]]] = (
     (catalog.RENEWALS, tuple(product(("ahead", "expired"), ("done", "refused", "failed")))),
     (catalog.RENEWAL_FAILURES, tuple(product((*ENDS_OF_RENEWALS, *_POSTPONED)))),
     (catalog.LOGIN_FAILURES, tuple(product(LOGIN_REASONS))),
     (catalog.SESSIONS_ENDED, tuple(product((*REASONS, "other")))),
+    (catalog.SESSIONS_ELSEWHERE, tuple(product(_DIFFERING, ("denied", "reported")))),
     (catalog.STORE_ERRORS, tuple(product(_OF_STORE))),
     (catalog.ISSUER_ERRORS, tuple(product(_OF_ISSUER, ("unanswered", "3xx", "4xx", "5xx")))),
 )

@@ -85,6 +85,9 @@ DENIALS = _counter("access_denials", "Calls that a rule, or the check of their o
 SESSIONS_LIVE = _highest("sessions_live", "Sessions that live in the store.")
 SESSIONS_CREATED = _counter("sessions_created", "Sessions that began.")
 SESSIONS_ENDED = _counter("sessions_ended", "Sessions that were ended; those that ran out are not seen.", "reason")
+SESSIONS_ELSEWHERE = _counter(
+    "sessions_elsewhere", "Sessions seen from another browser or network, once a minute each.", "reason", "outcome"
+)
 
 # ── cache and store ──────────────────────────────────────────────────────────────────────────────────────
 CACHE_HITS = _counter("session_cache_hits", "Requests whose session the worker knew.")

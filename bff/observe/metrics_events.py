@@ -42,6 +42,7 @@ LOGIN_REASONS = _PROVIDER_ERRORS | {
     "provider_other",
     "repeated_parameter",
     "state_mismatch",
+    "too_many_sessions",
 }
 
 
@@ -64,6 +65,8 @@ def counting_events(metrics: Metrics) -> Callable[[str, Mapping[str, object]], N
                     metrics.observe(catalog.RENEWAL_WAIT_SECONDS, seconds)
             case "access.denied":
                 metrics.count(catalog.DENIALS, str(fields.get("route")))
+            case "session.elsewhere":
+                metrics.count(catalog.SESSIONS_ELSEWHERE, str(fields.get("reason")), str(fields.get("outcome")))
             case "upstream.ejected":
                 metrics.count(catalog.EJECTIONS, str(fields.get("route")), str(fields.get("upstream")))
             case _:

@@ -35,11 +35,13 @@ from bff.proxy.head import HeaderLimits, RequestHead, read_head
 from bff.proxy.limits import OPEN_GATE, Gate
 from bff.proxy.routes import Route
 from bff.proxy.timing import UNTIMED, Meter, Timing, Unmeasured
+from bff.session.binding import Binding, came_from
 from bff.session.freshness import Freshness
-from bff.session.live import LiveSession
+from bff.session.live import LiveSession, scope_of
 from bff.session.principal import Principal
 from bff.session.renewal import Renewer
-from bff.session.sessions import Gone, Resolved, Sessions, Unreadable
+from bff.session.resolved import Gone, Unreadable, refusal_of
+from bff.session.sessions import Sessions
 
 # TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
 # Nor is a method with a small letter: it is another one to our rules, and the same one to many upstreams (§9.1).
@@ -79,10 +81,11 @@ class ApiProxy:
         note_use: NoteUse = _note_nothing,
         recording: CallRecording = UNRECORDED,
         meter: Meter = _UNMEASURED,
+        binding: Binding | None = None,
     ) -> None:
         """`calls` is where requests are counted by route; `note_use` hears which rule let a call through."""
         self._note_use, self._recording, self.meter = note_use, recording, meter
-        self._sessions, self._renewer = sessions, renewer
+        self._sessions, self._renewer, self._binding = sessions, renewer, binding
         self._forward = forward
         self._front = front
         self._own_origin = own_origin.encode("ascii")
@@ -172,13 +175,13 @@ class ApiProxy:
         if route.cors is not None:
             route.cors.forget_credentials(head)
         check_size(head, route.max_body_size)
-        live = await self._session(route, head)
+        live = await self._session(route, head, scope, address)
         if self._per_session is not None and live is not None:
             await self._per_session.check(live.session.handle)
         authorization = await self._authorization(route, live)
         now, rule = self._clock(), -1
         if not route.policy.is_open:
-            facts = RequestFacts(method, rest, now, address, _scope(live))
+            facts = RequestFacts(method, rest, now, address, scope_of(live))
             rule = self._authorize(route, facts, live, request_id)
         if live is not None:
             self._note_use(live, route.path, method, rule, now)
@@ -192,7 +195,7 @@ class ApiProxy:
         """Decide anew on a call that stays open, for its user's roles or claims have changed."""
         if call.route.policy.is_open:
             return True
-        facts = RequestFacts(call.method, call.rest, self._clock(), call.address, _scope(call.live))
+        facts = RequestFacts(call.method, call.rest, self._clock(), call.address, scope_of(call.live))
         try:
             self._authorize(call.route, facts, call.live, call.request_id)
         except BffError:
@@ -211,22 +214,23 @@ class ApiProxy:
         head = read_head(scope["headers"], max_headers=self._limits.count, max_size=self._limits.size)
         return head, self._front.check_peer(scope["client"], head)
 
-    async def _session(self, route: Route, head: RequestHead) -> LiveSession | None:
+    async def _session(self, route: Route, head: RequestHead, scope: Scope, address: str) -> LiveSession | None:
         cookie = read_cookie(head.cookies, self._cookie_name) if head.cookies else None
-        found: Resolved | None = None
+        found: Gone | Unreadable | None = None
         if cookie is None and has_cookie(head.cookies, self._cookie_name):
             found = Unreadable()
         elif cookie is not None and (route.needs_session or route.sends_token):
             now = self._clock()
-            found = self._sessions.peek(cookie, now) or await self._sessions.load(cookie, now)
-            if isinstance(found, LiveSession):
-                self._sessions.slide(found, now)
-                return found
+            resolved = self._sessions.peek(cookie, now) or await self._sessions.load(cookie, now)
+            if isinstance(resolved, LiveSession):
+                if self._binding is not None:
+                    self._binding.check(resolved, came_from(scope["headers"], address))
+                self._sessions.slide(resolved, now)
+                return resolved
+            found = resolved
         if not route.needs_session:
             return None
-        if isinstance(found, Gone):
-            raise SessionExpired(reason=found.reason)
-        raise CookieUnreadable if isinstance(found, Unreadable) else SessionRequired
+        raise refusal_of(found)
 
     async def _authorization(self, route: Route, live: LiveSession | None) -> str | None:
         if live is None or not route.sends_token:
@@ -294,7 +298,3 @@ class ApiProxy:
             headers.append((b"set-cookie", self._cookie_deletion))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _scope(live: LiveSession | None) -> str:
-    return live.session.tokens.scope if live is not None else ""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bff.errors import BadRequest, HeadersTooLarge
+from bff.session.binding import CameFrom
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -50,6 +51,7 @@ class RequestHead:
     forwarded_host: bytes | None = None
     traceparent: bytes | None = None
     dropped_by_connection: set[bytes] = field(default_factory=set)
+    came_from: CameFrom = (b"", "")  # the browser, where whoever read the headers has noted it
 
     @property
     def has_body(self) -> bool:

@@ -28,6 +28,8 @@ class PendingLogin:
         None  # store key of the session that the browser had; its cookie is not sent back to us
     )
     # on the issuer's redirect, for it is SameSite=Strict
+    remember: bool = False  # the user asked for it
+    is_elsewhere: bool = False  # the session to replace is bound to another browser than this one
 
 
 class _Payload(msgspec.Struct, array_like=True):
@@ -41,6 +43,8 @@ class _Payload(msgspec.Struct, array_like=True):
     acr_values: str | None
     silent: bool
     replaces: bytes | None
+    remember: bool = False
+    is_elsewhere: bool = False
 
 
 _DECODER = msgspec.msgpack.Decoder(_Payload)
@@ -68,6 +72,8 @@ class AttemptCookies:
             attempt.acr_values,
             pending.silent,
             pending.replaces,
+            pending.remember,
+            pending.is_elsewhere,
         )
         value = self._envelope.seal(msgspec.msgpack.encode(payload), now)
         # Lax: the issuer's redirect is a cross-site navigation, and must bring it.
@@ -92,7 +98,13 @@ class AttemptCookies:
             max_age=payload.max_age,
             acr_values=payload.acr_values,
         )
-        return PendingLogin(attempt, silent=payload.silent, replaces=payload.replaces)
+        return PendingLogin(
+            attempt,
+            silent=payload.silent,
+            replaces=payload.replaces,
+            remember=payload.remember,
+            is_elsewhere=payload.is_elsewhere,
+        )
 
     def deletion(self, state: str) -> bytes:
         """Return the Set-Cookie value that ends this attempt."""

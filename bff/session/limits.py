@@ -18,6 +18,11 @@ class Limits:
     renewals_at_once: int | None = None  # in this worker; None: any number
 
     @property
+    def remembers(self) -> bool:
+        """Whether anybody is remembered."""
+        return self.remembered_idle is not None
+
+    @property
     def longest(self) -> float:
         """The longest that any session lives."""
         return max(self.absolute, self.absolute_of(is_remembered=True))

@@ -34,6 +34,7 @@ class LiveSession:
     __slots__ = (
         "__weakref__",
         "authorization",
+        "came_from",
         "checked_until",
         "ended",
         "failures",
@@ -43,11 +44,13 @@ class LiveSession:
         "renew_ahead",
         "retry_at",
         "session",
+        "tell_elsewhere_at",
         "ticket",
         "times",
         "touch_at",
         "uses",
         "version",
+        "vouched_until",
         "watchers",
     )
 
@@ -59,6 +62,9 @@ class LiveSession:
         self.retry_at = 0.0  # not before this are renewals tried again
         self.touch_at = 0.0  # from when the next use is written to the store
         self.checked_until = 0.0  # until when the store need not be asked
+        self.vouched_until = 0.0  # until when the store is known to have stood behind this view
+        self.came_from: tuple[bytes, str] | None = None  # what its browser showed of itself when last compared
+        self.tell_elsewhere_at = 0.0  # from when a request that looks like another browser's is told of again
         self.ended = False  # for good: an ended session never comes back
         self.watchers: set[Watcher] = set()  # pages that want to hear of it
         # Which calls were let through since they were last collected: route, method, rule; and when the latest was.
@@ -98,6 +104,11 @@ class LiveSession:
     def tokens(self) -> TokenSet:
         """The current token set."""
         return self.session.tokens
+
+
+def scope_of(live: LiveSession | None) -> str:
+    """What the session's access token may be used for (RFC 6749 §3.3); nothing without a session."""
+    return live.session.tokens.scope if live is not None else ""
 
 
 def _lasting(principal: Principal) -> tuple[frozenset[str], dict[str, object]]:

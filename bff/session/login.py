@@ -18,10 +18,13 @@ from bff.oidc.attempt import LoginAttempt, check_callback, new_attempt, parse_ca
 from bff.oidc.grant import Grant
 from bff.oidc.relying_party import RelyingParty
 from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
+from bff.session.beginning import Beginning, build_cookie
+from bff.session.binding import Binding, CameFrom
 from bff.session.ending import LOGGED_OUT, REASON, REVOKED_BEFORE
 from bff.session.live import LiveSession
+from bff.session.most_sessions import MostSessions
 from bff.session.principal import Principal
-from bff.session.records import Store
+from bff.session.records import Store, StoredSession
 from bff.session.revocation import Revocations
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
@@ -86,7 +89,11 @@ class Login:
         emit: Emit,
         on_login: OnLogin = _ignore,
         check_recorded: Callable[[], None] = _always,
+        most: MostSessions | None = None,
+        binding: Binding | None = None,
     ) -> None:
+        self._most = most
+        self._binding = binding
         self._on_login = on_login
         self._check_recorded = check_recorded  # raises `AuditUnavailable` while logins may not go unrecorded
         self._relying_party = relying_party
@@ -103,8 +110,15 @@ class Login:
         self._clock = clock
         self._emit = emit
 
-    async def begin(self, query: bytes, return_to: str | None, cookies: Sequence[bytes]) -> Redirect:
-        """Send the browser to the issuer.
+    async def begin(
+        self,
+        query: bytes,
+        return_to: str | None,
+        cookies: Sequence[bytes],
+        came: CameFrom,
+        remember: bool | None = None,
+    ) -> Redirect:
+        """Send the browser to the issuer. `remember` None: as the session that the browser has now.
 
         Raises:
             ReturnToRefused, BadRequest: the page asked for something it may not.
@@ -122,10 +136,18 @@ class Login:
             acr_values=parameters.acr_values,
         )
         location = await self._relying_party.authorization_url(attempt, parameters.extras)
-        pending = PendingLogin(attempt, silent=parameters.prompt == "none", replaces=await self._current(cookies))
+        current = await self._current(cookies)
+        is_same = current is None or self._binding is None or self._binding.is_same(current, came)
+        pending = PendingLogin(
+            attempt,
+            silent=parameters.prompt == "none",
+            replaces=current.key if current is not None else None,
+            remember=remember if remember is not None else current is not None and current.session.is_remembered,
+            is_elsewhere=not is_same,
+        )
         return Redirect(location, tuple(self._attempts.begin(pending, cookies, now)))
 
-    async def finish(self, query: bytes, cookies: Sequence[bytes]) -> Redirect:
+    async def finish(self, query: bytes, cookies: Sequence[bytes], came: CameFrom) -> Redirect:
         """Check the issuer's answer, redeem the code and begin a session under a new id.
 
         Raises:
@@ -151,7 +173,7 @@ class Login:
             )
             if pending is None:
                 raise CallbackRejected("no_attempt")
-            return await self._redeem(code, pending, now)
+            return await self._redeem(code, pending, came, now)
         except CallbackRejected as error:
             self._emit("login.failed", {"reason": error.reason})
             if pending is None:
@@ -164,7 +186,7 @@ class Login:
             self._emit("login.failed", {"reason": error.code})
             raise
 
-    async def _redeem(self, code: str, pending: PendingLogin, now: float) -> Redirect:
+    async def _redeem(self, code: str, pending: PendingLogin, came: CameFrom, now: float) -> Redirect:
         attempt = pending.attempt
         # RFC 9700 §4.2.4: one use, whatever the number of tabs, clicks, workers and machines.
         name = b"login:" + hashlib.sha256(attempt.state.encode()).digest()
@@ -174,7 +196,9 @@ class Login:
         now = self._clock()
         try:
             principal = self._principal_of(grant)
-            live, value = await self._sessions.create(grant, principal, now)
+            traits = self._binding.traits_of(came) if self._binding is not None else {}
+            beginning = Beginning(self._sessions.limits.remembers and pending.remember, traits)
+            live, value = await self._sessions.create(grant, principal, now, beginning)
         except Exception:
             self._revocations.later(grant.tokens, None)  # nobody will ever use them
             raise
@@ -183,8 +207,11 @@ class Login:
         if logged_out or await self._was_revoked(live):
             await self._sessions.end(live, "backchannel_logout" if logged_out else REASON, now)
             raise CallbackRejected("logged_out_meanwhile")
-        if pending.replaces is not None:
-            await self._sessions.end_key(pending.replaces, "replaced", now)
+        replaced = await self._replaced(pending, principal)
+        if self._most is not None:
+            await self._most.admit(live, besides=replaced)
+        if replaced is not None:
+            await self._sessions.end_key(replaced, "replaced", now)
         self._on_login(principal, now)
         self._emit(
             "login.done",
@@ -194,7 +221,8 @@ class Login:
                 "access_token_lifetime": grant.tokens.lifetime,
             },
         )
-        return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), self._cookie.set(value)))
+        cookie = build_cookie(self._cookie, live.session, value, now)
+        return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), cookie))
 
     async def _was_logged_out(self, grant: Grant, principal: Principal) -> bool:
         """Whether a back-channel logout overtook this login. In the same second, the logout wins."""
@@ -214,7 +242,15 @@ class Login:
         revoked_before = await self._store.recall(REVOKED_BEFORE, self._clock())
         return revoked_before is not None and live.session.created_at < revoked_before
 
-    async def _current(self, cookies: Sequence[bytes]) -> bytes | None:
-        """The store key of the session that the browser has now, if it is alive."""
+    async def _replaced(self, pending: PendingLogin, principal: Principal) -> bytes | None:
+        """The session that this login takes the place of. A copied cookie ends nobody else's."""
+        if pending.replaces is None or not pending.is_elsewhere:
+            return pending.replaces
+        record = await self._store.load(pending.replaces, self._clock())
+        own = self._vault.subject_hashes(principal.issuer, principal.subject)
+        return pending.replaces if isinstance(record, StoredSession) and record.subject in own else None
+
+    async def _current(self, cookies: Sequence[bytes]) -> LiveSession | None:
+        """The session that the browser has now, if it is alive."""
         found = await self._sessions.resolve(read_cookie(cookies, self._cookie.name))
-        return found.key if isinstance(found, LiveSession) else None
+        return found if isinstance(found, LiveSession) else None

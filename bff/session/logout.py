@@ -11,6 +11,7 @@ from bff.events import Emit
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
 from bff.http.return_to import parse_return_to
 from bff.oidc.relying_party import RelyingParty
+from bff.session.binding import Binding, CameFrom
 from bff.session.ending import LOGGED_OUT, REMEMBER
 from bff.session.live import LiveSession
 from bff.session.login import Redirect
@@ -47,7 +48,9 @@ class Logout:
         prefix: str,
         clock: Callable[[], float],
         emit: Emit,
+        binding: Binding | None = None,
     ) -> None:
+        self._binding = binding
         self._relying_party = relying_party
         self._sessions = sessions
         self._store = store
@@ -58,7 +61,9 @@ class Logout:
         self._emit = emit
         self._continuation = Envelope(vault.ring, _PURPOSE)
 
-    async def by_navigation(self, handle: str | None, return_to: str | None, cookies: Sequence[bytes]) -> Redirect:
+    async def by_navigation(
+        self, handle: str | None, return_to: str | None, cookies: Sequence[bytes], came: CameFrom
+    ) -> Redirect:
         """End the session whose public handle was named, and go to the issuer's end_session endpoint.
 
         The handle is what another site cannot know: it keeps an image tag from logging people out.
@@ -66,26 +71,35 @@ class Logout:
         Raises:
             BadRequest: the handle is not this session's.
             ReturnToRefused: `return_to` is not a path here.
+            SessionElsewhere: the session is bound to another browser.
+            SessionStoreUnavailable: it cannot be ended everywhere now, and has not been.
         """
         target = parse_return_to(return_to, forbidden_prefix=self._prefix)
         found = await self._sessions.resolve(read_cookie(cookies, self._cookie.name))
         if not isinstance(found, LiveSession):
             # Signed out already. Or another site's link brought the browser here, and SameSite=Strict kept the
             # cookie back: deleting what did not come would let any page sign people out.
-            came = has_cookie(cookies, self._cookie.name)
-            return Redirect(target, (self._cookie.deletion,) if came else ())
+            is_sent = has_cookie(cookies, self._cookie.name)
+            return Redirect(target, (self._cookie.deletion,) if is_sent else ())
+        self._check_browser(found, came)
         if handle != found.session.handle:
             raise BadRequest("Logging out by GET needs ?sid= with this session's own id, as logout_url gives it.")
         await self._end(found)
         location = await self._end_session_url(found.tokens.id_token, found.principal.subject)
         return Redirect(location or target, (self._cookie.deletion,))
 
-    async def by_script(self, cookies: Sequence[bytes]) -> LoggedOut:
-        """End the session; the page then navigates to `next_url`, which script cannot read a token from."""
+    async def by_script(self, cookies: Sequence[bytes], came: CameFrom) -> LoggedOut:
+        """End the session; the page then navigates to `next_url`, which script cannot read a token from.
+
+        Raises:
+            SessionElsewhere: the session is bound to another browser.
+            SessionStoreUnavailable: it cannot be ended everywhere now, and has not been.
+        """
         cookie = read_cookie(cookies, self._cookie.name)
         found = await self._sessions.resolve(cookie)
         if not isinstance(found, LiveSession):
             return LoggedOut("/", (self._cookie.deletion,))
+        self._check_browser(found, came)
         await self._end(found, keep_sealed=True)
         sealed = self._continuation.seal(found.ticket.build(), self._clock()).decode("ascii")
         return LoggedOut(f"{self._prefix}/logout?continue={sealed}", (self._cookie.deletion,))
@@ -148,6 +162,10 @@ class Logout:
         await self._sessions.end(live, "logout", self._clock(), keep_sealed=keep_sealed)
         fields = {"session": live.session.handle, "subject": live.principal.subject, "by": "user"}
         self._emit("logout.done", fields)
+
+    def _check_browser(self, live: LiveSession, came: CameFrom) -> None:
+        if self._binding is not None:
+            self._binding.check(live, came)
 
     def _subject_of(self, record: StoredSession) -> str | None:
         try:

@@ -8,6 +8,7 @@ credential than the length of the plain text would.
 
 The first form, one MessagePack map, is still read. A field that this version does not know is kept and written
 again: a newer version on the same store has put it there.
+A record that begins with another number up to 31 is of a newer form.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from bff.errors import SessionFromNewerVersion
 from bff.oidc.token_set import TokenSet
 from bff.session.deflating import deflate, inflate
 from bff.session.principal import Principal
@@ -22,6 +24,7 @@ from bff.session.session import Session, Unknown
 from bff.session.token_parts import Whole, join_token, split_token
 
 _SECOND = b"\x02"  # what the second form begins with; no MessagePack map does
+_NO_FORM = b"\x20"  # the first byte that no form will ever begin with
 _TOKENS = ("access_token", "refresh_token", "id_token")
 
 
@@ -42,6 +45,8 @@ class _Text(msgspec.Struct, omit_defaults=True):
     claims: dict[str, Any] | None = None  # None: just those of the ID token
     # Of each token that is a JWS: header and claims, as they were sent.
     jws_open: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
+    is_remembered: bool = False
+    traits: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class _Whole(msgspec.Struct, omit_defaults=True, rename=lambda name: name[0]):
@@ -104,6 +109,8 @@ def build_record(session: Session) -> bytes:
         issuer_sid=session.issuer_sid,
         claims=None if _are_of(jws_open.get("id_token"), session.claims) else dict(session.claims),
         jws_open=jws_open,
+        is_remembered=session.is_remembered,
+        traits=dict(session.traits),
     )
     deflated = deflate(_encode(text, session.unknown.text))
     return _SECOND + _encode(_Whole(deflated, **credentials), session.unknown.credentials)
@@ -113,8 +120,11 @@ def parse_record(encoded: bytes) -> Session:
     """Decode what `build_record` encoded, or its first version did.
 
     Raises:
+        SessionFromNewerVersion: a newer version wrote them, in a form of its own.
         msgspec.DecodeError: the bytes are something else.
     """
+    if _SECOND < encoded[:1] < _NO_FORM:
+        raise SessionFromNewerVersion
     if not encoded.startswith(_SECOND):
         return _from_first_form(_FIRST_FORM.decode(encoded))
     credentials = _MAP.decode(memoryview(encoded)[1:])
@@ -139,6 +149,8 @@ def parse_record(encoded: bytes) -> Session:
         created_at=text.created_at,
         expires_at=text.expires_at,
         issuer_sid=text.issuer_sid,
+        is_remembered=text.is_remembered,
+        traits=text.traits,
         unknown=Unknown(text=_others(fields, _Text), credentials=_others(credentials, _Whole)),
     )
 

@@ -17,7 +17,8 @@ from bff.crypto.key_ring import KeyRing
 from bff.errors import BffError, IssuerUnavailable, SessionExpired, SessionStoreUnavailable
 from bff.session.live import LiveSession
 from bff.session.renewal import Renewer
-from bff.session.sessions import COOKIE_PURPOSE, Gone, Sessions
+from bff.session.resolved import Gone
+from bff.session.sessions import COOKIE_PURPOSE, Sessions
 
 Apart = Callable[[LiveSession, int | None], Awaitable[None]]
 

@@ -36,6 +36,8 @@ class Session:
     created_at: float
     expires_at: float
     issuer_sid: str | None = None
+    is_remembered: bool = False  # the user asked for it at login
+    traits: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # of its browser
     unknown: Unknown = field(default_factory=Unknown)
 
     def __repr__(self) -> str:

@@ -3,42 +3,29 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from bff.crypto.envelope import Envelope
 from bff.crypto.key_ring import CannotOpenError
-from bff.errors import SessionExpired
+from bff.errors import SessionExpired, SessionStoreUnavailable
 from bff.events import Emit
 from bff.oidc.grant import Grant
 from bff.session.background import Background
+from bff.session.beginning import Beginning, new_session
 from bff.session.changes import ChangeFeed
+from bff.session.grace import Grace
 from bff.session.leftovers import Leftovers
 from bff.session.limits import Limits
 from bff.session.live import LiveSession, News
 from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
+from bff.session.resolved import Gone, Resolved, Unreadable
 from bff.session.revocation import Revocations
-from bff.session.session import Session
 from bff.session.ticket import Ticket, new_ticket, parse_ticket
 from bff.session.vault import Vault
 
 COOKIE_PURPOSE = b"session-cookie"
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """There was a session; it has ended."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A cookie came that is not ours, damaged, or sealed with a key that is gone: as good as none."""
-
-
-Resolved = LiveSession | Gone | Unreadable
+_PLAINLY = Beginning()
 
 
 class Sessions:
@@ -58,15 +45,16 @@ class Sessions:
     ) -> None:
         self._store = store
         self._vault = vault
-        self._feed = feed
+        self.feed = feed
         self._revocations = revocations
-        self._background = background
+        self.background = background
         self.limits = limits
         self._clock = clock
         self._emit = emit
         self._envelope = Envelope(vault.ring, COOKIE_PURPOSE)
         self.leftovers = Leftovers(store, vault, revocations, clock)
         self.hits = self.misses = self.invalidations = 0  # of the worker's cache
+        self._grace = Grace(limits.grace)
         # In the order in which they were last compared with the store: whoever is in use is, twice a minute.
         self._by_cookie: OrderedDict[bytes, LiveSession] = OrderedDict()
         self._by_key: WeakValueDictionary[bytes, LiveSession] = WeakValueDictionary()
@@ -77,7 +65,7 @@ class Sessions:
     def peek(self, cookie: bytes, now: float) -> LiveSession | None:
         """Return the session if the worker knows it and may believe what it knows. No I/O."""
         live = self._by_cookie.get(cookie)
-        if live is None or not self._feed.trusted or now >= live.checked_until or now >= live.idle_expires_at:
+        if live is None or not self.feed.trusted or now >= live.checked_until or now >= live.idle_expires_at:
             return None
         self.hits += 1
         return live
@@ -85,10 +73,18 @@ class Sessions:
     async def load(self, cookie: bytes, now: float) -> Resolved:
         """Open the cookie and ask the store: one round trip."""
         self.misses += 1
+        if (warm := self._grace.instead(self._by_cookie.get(cookie), now)) is not None:
+            return warm
         ticket = self._ticket(cookie, now)
         if ticket is None:
             return Unreadable()
-        record, believed = await self._read(ticket.store_key, now)
+        try:
+            record, believed = await self._read(ticket.store_key, now)
+        except SessionStoreUnavailable:
+            if (warm := self._grace.after_failure(self._by_cookie.get(cookie), self._clock())) is None:
+                raise
+            return warm
+        self._grace.over()
         match record:
             case None:
                 return Gone("expired")
@@ -111,10 +107,11 @@ class Sessions:
 
     def slide(self, live: LiveSession, now: float) -> None:
         """Note a use: the idle end moves on. Written in the background, once a minute at most."""
-        live.idle_expires_at = min(now + self.limits.idle, live.session.expires_at)
+        idle = self.limits.idle_of(is_remembered=live.session.is_remembered)
+        live.idle_expires_at = min(now + idle, live.session.expires_at)
         if now >= live.touch_at:
             live.touch_at = now + self.limits.touch_interval
-            self._background.start(self._store.touch(live.key, live.idle_expires_at), "slide-session")
+            self.background.start(self._touch(live), "slide-session")
             live.tell(News.EXTENDED)
 
     async def reload(self, live: LiveSession, now: float) -> StoredSession | Ended | None:
@@ -129,22 +126,15 @@ class Sessions:
 
     # ── beginning and end ───────────────────────────────────────────────────────────────────────────────
 
-    async def create(self, grant: Grant, principal: Principal, now: float) -> tuple[LiveSession, bytes]:
+    async def create(
+        self, grant: Grant, principal: Principal, now: float, beginning: Beginning = _PLAINLY
+    ) -> tuple[LiveSession, bytes]:
         """Begin a session under a new id; return it and the cookie's value."""
         ticket = new_ticket()
-        issuer_sid = grant.claims.get("sid")
-        session = Session(
-            handle=self._vault.ring.keyed_hash(b"handle", ticket.store_key)[:12].hex(),
-            principal=principal,
-            claims=grant.claims,
-            tokens=grant.tokens,
-            # Not after the ID token was issued: the issuer's logout is compared with it, and that is the issuer's
-            # clock, which may be behind ours.
-            created_at=min(now, float(grant.claims.get("iat", now))),
-            expires_at=now + self.limits.absolute,
-            issuer_sid=issuer_sid if isinstance(issuer_sid, str) else None,
-        )
-        record = self._vault.seal(session, ticket, version=1, idle_expires_at=now + self.limits.idle)
+        handle = self._vault.ring.keyed_hash(b"handle", ticket.store_key)[:12].hex()
+        session = new_session(handle, grant, principal, self.limits, beginning, now)
+        idle = self.limits.idle_of(is_remembered=session.is_remembered)
+        record = self._vault.seal(session, ticket, version=1, idle_expires_at=now + idle)
         await self._store.create(record)
         live = LiveSession(ticket, record.key, self.limits.renew_ahead)
         live.idle_expires_at = record.idle_expires_at
@@ -193,7 +183,7 @@ class Sessions:
 
     def _ticket(self, cookie: bytes, now: float) -> Ticket | None:
         try:
-            payload, _ = self._envelope.open(cookie, now, max_age=self.limits.absolute)
+            payload, _ = self._envelope.open(cookie, now, max_age=self.limits.longest)
         except CannotOpenError:
             return None
         return parse_ticket(payload)
@@ -202,8 +192,8 @@ class Sessions:
 
     async def _read(self, key: bytes, now: float) -> tuple[StoredSession | Ended | None, bool]:
         """Return what the store has, and whether every change since then will be heard of."""
-        with self._feed.waiter(key) as waiter:
-            trusted = self._feed.trusted
+        with self.feed.waiter(key) as waiter:
+            trusted = self.feed.trusted
             record = await self._store.load(key, now)
             if not waiter.heard:
                 return record, trusted
@@ -229,7 +219,15 @@ class Sessions:
             live.adopt(session, record.version)
         live.idle_expires_at = max(live.idle_expires_at, record.idle_expires_at)
         live.checked_until = min(now + self.limits.recheck, record.expires_at) if believed else 0.0
+        live.vouched_until = max(now, live.checked_until)
         return live
+
+    async def _touch(self, live: LiveSession) -> None:
+        try:
+            await self._store.touch(live.key, live.idle_expires_at)
+        except SessionStoreUnavailable:
+            live.touch_at = 0.0  # with the next use again, or who was active would be found idle
+            raise
 
     def _remember(self, cookie: bytes, live: LiveSession) -> None:
         self._by_cookie[cookie] = live
@@ -239,19 +237,21 @@ class Sessions:
 
     def _doubt_all(self) -> None:
         # Not forgotten: when it was last used, and when its renewal may be tried again, is still true.
+        now = self._clock()
         for live in self._by_cookie.values():
             live.checked_until = 0.0
+            live.vouched_until = min(live.vouched_until, now)
 
     def _let_go(self, key: bytes) -> None:
         live = self._by_key.get(key)
         if live is not None:
             self._drop(live)  # the push will find it no longer, so what it would do is done here
-            self._background.start(self._after_end(live), "after-end")
+            self.background.start(self._after_end(live), "after-end")
 
     def _ask_again(self) -> None:
         # More sessions may have ended than the store's log of changes holds, and pages that watch ask for nothing.
         if watched := [live for live in self.known() if live.watchers]:
-            self._background.start(self._recheck(watched), "recheck-watched")
+            self.background.start(self._recheck(watched), "recheck-watched")
 
     async def _recheck(self, watched: list[LiveSession]) -> None:
         for live in watched:
@@ -274,10 +274,10 @@ class Sessions:
             case ChangeKind.ENDED:
                 self.invalidations += 1
                 self._drop(live)
-                self._background.start(self._after_end(live), "after-end")
+                self.background.start(self._after_end(live), "after-end")
             case ChangeKind.REPLACED if change.version > live.version:
                 self.invalidations += 1
-                self._background.start(self._catch_up(live), "catch-up")
+                self.background.start(self._catch_up(live), "catch-up")
             case _:
                 return
 
@@ -295,4 +295,4 @@ class Sessions:
 
     def _revoke_leftover(self, record: Ended, ticket: Ticket) -> None:
         if record.sealed is not None:
-            self._background.start(self.leftovers.revoke(record.key, record.sealed, ticket), "revoke-leftover")
+            self.background.start(self.leftovers.revoke(record.key, record.sealed, ticket), "revoke-leftover")

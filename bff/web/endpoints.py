@@ -15,11 +15,9 @@ from litestar.types import Receive, Scope, Send
 
 from bff.errors import (
     BadRequest,
-    CookieUnreadable,
     IssuerUnavailable,
     MethodNotAllowed,
     SessionExpired,
-    SessionRequired,
 )
 from bff.events import TRACE, Trace
 from bff.http.cookies import CookieWriter, has_cookie, read_cookie
@@ -27,18 +25,22 @@ from bff.http.origins import check_same_origin
 from bff.proxy.front import Front
 from bff.proxy.head import RequestHead, read_head
 from bff.proxy.limits import RateLimit
+from bff.session.beginning import build_cookie
+from bff.session.binding import Binding, came_from
 from bff.session.freshness import Freshness
 from bff.session.live import LiveSession
 from bff.session.login import Login
 from bff.session.logout import Logout
 from bff.session.principal import Principal
 from bff.session.renewal import Renewer
-from bff.session.sessions import Gone, Sessions
+from bff.session.resolved import Unreadable, refusal_of
+from bff.session.sessions import Sessions
 from bff.web.answers import build_answer, build_redirect
 from bff.web.events import EventStream
 from bff.web.identity import current_request_id
 from bff.web.navigation import check_navigation
 from bff.web.options import build_options_handler
+from bff.web.query import read_flag, read_one
 
 AnyRequest = Request[Any, Any, State]
 AnyConnection = ASGIConnection[Any, Any, Any, State]
@@ -71,6 +73,7 @@ class Endpoints:
     clock: Callable[[], float]
     principal_now: Callable[[Principal, float], Principal] | None = None
     login_limit: RateLimit | None = None  # by address, of logins and callbacks, with junk or without
+    binding: Binding | None = None
     more: Sequence[Router] = ()  # what else is below the prefix
 
     def router(self) -> Router:
@@ -82,36 +85,42 @@ class Endpoints:
             head = await flows.read_login(request)
             check_navigation(request.headers)
             query = request.scope["query_string"]
-            return build_redirect(await flows.login.begin(query, _one(query, "return_to"), head.cookies))
+            remember = read_flag(query, "remember")
+            begun = await flows.login.begin(
+                query, read_one(query, "return_to"), head.cookies, head.came_from, remember
+            )
+            return build_redirect(begun)
 
         @get("/callback")
         async def callback(request: AnyRequest) -> ASGIResponse:
             head = await flows.read_login(request)
             check_navigation(request.headers)
-            return build_redirect(await flows.login.finish(request.scope["query_string"], head.cookies))
+            query = request.scope["query_string"]
+            return build_redirect(await flows.login.finish(query, head.cookies, head.came_from))
 
         @get("/user")
         async def user(request: AnyRequest) -> ASGIResponse:
             head = flows.read(request)
             flows.check_script(head, "GET")
-            return await flows.user(head, slide=_one(request.scope["query_string"], "slide") != "false")
+            return await flows.user(head, slide=read_one(request.scope["query_string"], "slide") != "false")
 
         @get("/logout")
         async def logout(request: AnyRequest) -> ASGIResponse:
             head = flows.read(request)
             check_navigation(request.headers)
             query = request.scope["query_string"]
-            if (sealed := _one(query, "continue")) is not None:
+            if (sealed := read_one(query, "continue")) is not None:
                 return build_redirect(await flows.logout.resume(sealed))
-            return build_redirect(
-                await flows.logout.by_navigation(_one(query, "sid"), _one(query, "return_to"), head.cookies)
+            done = await flows.logout.by_navigation(
+                read_one(query, "sid"), read_one(query, "return_to"), head.cookies, head.came_from
             )
+            return build_redirect(done)
 
         @post("/logout", status_code=200)
         async def logout_by_script(request: AnyRequest) -> ASGIResponse:
             head = flows.read(request)
             flows.check_script(head, "POST")
-            done = await flows.logout.by_script(head.cookies)
+            done = await flows.logout.by_script(head.cookies, head.came_from)
             return build_answer(200, {"logout_url": done.next_url}, cookies=done.cookies)
 
         @post("/backchannel-logout", status_code=200)
@@ -170,6 +179,7 @@ class Endpoints:
         )
         address = self.front.check_peer(request.scope["client"], head)
         TRACE.set(Trace(current_request_id(), address))
+        head.came_from = came_from(request.scope["headers"], address)
         return head, address
 
     def check_script(self, head: RequestHead, method: str, *, mode: str = "header") -> None:
@@ -188,13 +198,16 @@ class Endpoints:
 
         Raises:
             SessionRequired, CookieUnreadable, SessionExpired: there is none.
+            SessionElsewhere: it is bound to another browser.
         """
-        live = await self.sessions.resolve(read_cookie(head.cookies, self.cookie.name))
-        if isinstance(live, LiveSession):
-            return live
-        if isinstance(live, Gone):
-            raise SessionExpired(reason=live.reason)
-        raise CookieUnreadable if has_cookie(head.cookies, self.cookie.name) else SessionRequired
+        found = await self.sessions.resolve(read_cookie(head.cookies, self.cookie.name))
+        if isinstance(found, LiveSession):
+            if self.binding is not None:
+                self.binding.check(found, head.came_from)
+            return found
+        if found is None and has_cookie(head.cookies, self.cookie.name):
+            found = Unreadable()
+        raise refusal_of(found)
 
     async def user(self, head: RequestHead, *, slide: bool) -> ASGIResponse:
         """Say who is signed in; renew what is due, so that this answer and the API's agree."""
@@ -205,7 +218,7 @@ class Endpoints:
             self.sessions.slide(live, now)
         cookie = read_cookie(head.cookies, self.cookie.name)
         resealed = self.sessions.reseal(live, cookie, now) if cookie is not None and slide else None
-        cookies = (self.cookie.set(resealed),) if resealed is not None else ()
+        cookies = (build_cookie(self.cookie, live.session, resealed, now),) if resealed is not None else ()
         return build_answer(
             200, build_user(live, self.user_claims, self.prefix, now, self.principal_now), cookies=cookies
         )
@@ -252,19 +265,6 @@ def build_user(
 
 
 _OURS = frozenset({"sub", "roles", "session", "logout_url"})
-
-
-def _one(query: bytes, name: str) -> str | None:
-    """Return the parameter if it came once; two of them are refused, for nobody knows which is meant."""
-    try:
-        values = parse_qs(query.decode("latin-1"), keep_blank_values=True, max_num_fields=50).get(name)
-    except ValueError as error:
-        raise BadRequest("The query has too many parameters.") from error
-    if values is None:
-        return None
-    if len(values) > 1:
-        raise BadRequest(f"The parameter {name} came more than once.")
-    return values[0]
 
 
 async def _logout_token(request: AnyRequest) -> str:

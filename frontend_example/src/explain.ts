@@ -36,6 +36,7 @@ function inWords(error: ProblemError, roles: readonly string[]): Omit<Explanatio
   switch (error.code) {
     case "session_required":
     case "session_expired":
+    case "session_elsewhere":
     case "step_up_required":
       return null;
     case "access_denied":

@@ -22,6 +22,8 @@ AUDITED: Mapping[str, str] = {
     "tokens.revoked": "ok",
     "tokens.revocation_failed": "failed",
     "session.revoked": "ok",
+    "session.displaced": "ok",
+    "session.elsewhere": "denied",
     "admin.act": "ok",
     "admin.refused": "denied",
     "review.recorded": "ok",

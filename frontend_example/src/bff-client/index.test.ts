@@ -259,7 +259,7 @@ describe("a busy server", () => {
 });
 
 describe("a lost session", () => {
-  test.each(["session_required", "session_expired"])("(%s) is announced once however many calls fail", async (code) => {
+  test.each(["session_required", "session_expired", "session_elsewhere"])("(%s) is announced once however many calls fail", async (code) => {
     const server = serve(problem(401, code));
     const onSignedOut = vi.fn();
     const bff = createBffClient({ fetch: server.fetch, onSignedOut });
@@ -362,9 +362,9 @@ describe("login and logout", () => {
     const bff = createBffClient({ fetch: serve(json({})).fetch });
 
     bff.login();
-    bff.login("/welcome", { login_hint: "alice", max_age: 60 });
+    bff.login("/welcome", { login_hint: "alice", max_age: 60, remember: true });
 
-    expect(visited).toEqual([BACK_HERE, "/bff/login?return_to=%2Fwelcome&login_hint=alice&max_age=60"]);
+    expect(visited).toEqual([BACK_HERE, "/bff/login?return_to=%2Fwelcome&login_hint=alice&max_age=60&remember=true"]);
   });
 
   test("logout goes to the logout address of the session as it is now", async () => {

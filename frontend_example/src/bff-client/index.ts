@@ -43,6 +43,8 @@ export interface LoginOptions {
   /** Seconds since the user last proved who they are. */
   max_age?: number;
   ui_locales?: string;
+  /** Ask for a session that outlives the browser, where the server has such. */
+  remember?: boolean;
 }
 
 export interface WatchOptions {
@@ -231,6 +233,7 @@ export function createBffClient({
     switch (problem.code) {
       case "session_required":
       case "session_expired":
+      case "session_elsewhere":
         if (problem.status !== 401 || leaving || announced.has("signed-out")) return;
         announced.add("signed-out");
         tellOtherTabs();

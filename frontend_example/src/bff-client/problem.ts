@@ -8,6 +8,7 @@
 export type BffProblemCode =
   | "session_required"
   | "session_expired"
+  | "session_elsewhere"
   | "csrf_header_required"
   | "cross_site_request"
   | "access_denied"
@@ -17,6 +18,7 @@ export type BffProblemCode =
   | "upstream_unreachable"
   | "upstream_timeout"
   | "session_store_unavailable"
+  | "session_from_newer_version"
   | "issuer_unavailable"
   | "token_rejected"
   | "step_up_required";
