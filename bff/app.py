@@ -32,7 +32,7 @@ from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import to_each
-from bff.from_settings import build_binding, build_dev_server, build_route, build_session_limits, open_patient_store
+from bff.from_settings import build_dev_server, build_route, build_session_limits, open_patient_store
 from bff.http.cookies import CookieWriter
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
@@ -158,7 +158,6 @@ class Bff:
             note_use=self.reviewing.usage.note,
             recording=recording,
             meter=self.metrics.meter,
-            binding=build_binding(settings, clock, emit),
         )
         self.metrics.read_from(MeasuredParts(
             store, self.sessions, self.feed, self._upstream, self.api, forward.failures, audit, ring, self.keys,
