@@ -32,7 +32,7 @@ from bff.config.settings import AtRest, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.errors import SessionStoreUnavailable
 from bff.events import to_each
-from bff.from_settings import build_dev_server, build_route, build_session_limits, open_patient_store
+from bff.from_settings import build_binding, build_dev_server, build_route, build_session_limits, open_patient_store
 from bff.http.cookies import CookieWriter
 from bff.oidc.transport import IssuerTransport
 from bff.proxy.api import ApiProxy
@@ -83,7 +83,7 @@ class Bff:
         self._emit = emit = to_each(log, audit.record, self.statistics.record, self.metrics.record)
         self._draining = False
         self._watching: list[asyncio.Task[None]] = []
-        self.keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
+        self.keys = keys = KeyWatch(parts.key_files, ring, clock, emit) if parts.key_files is not None else None
         self._transport = observers.transport(parts.transport or IssuerTransport(timeout=settings.oidc.timeout))
         self.relying_party = build_relying_party(
             settings, self._transport, clock, emit, lambda tokens: revocations.later(tokens, None)
@@ -158,13 +158,13 @@ class Bff:
             note_use=self.reviewing.usage.note,
             recording=recording,
             meter=self.metrics.meter,
+            binding=build_binding(settings, clock, emit),
         )
         self.metrics.read_from(MeasuredParts(
             store, self.sessions, self.feed, self._upstream, self.api, forward.failures, audit, ring, self.keys,
             routes, self._opened,
         ))  # fmt: skip
-        carried = observers.carried
-        self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, emit, carried)
+        self._gateway = build_gateway(settings, self.api, self.routes, front, cookie.deletion, emit, observers)
         self.sockets = build_sockets(settings, self.api, forward, self._opened, refusals, cookie.deletion, emit)
         self._endpoints = build_endpoints(
             settings,
@@ -198,7 +198,7 @@ class Bff:
         self._front = front
         self._limits = limits
         self._dev_server = dev_server
-        self.health = build_health(store, self.feed, self.relying_party, lambda: self._draining, __version__)
+        self.health = build_health(store, self.feed, self.relying_party, keys, lambda: self._draining, __version__)
 
     # ── as an application ───────────────────────────────────────────────────────────────────────────────
 

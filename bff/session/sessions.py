@@ -21,7 +21,7 @@ from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
 from bff.session.resolved import Gone, Resolved, Unreadable
 from bff.session.revocation import Revocations
-from bff.session.ticket import Ticket, new_ticket, parse_ticket
+from bff.session.ticket import Ticket, handle_of, new_ticket, parse_ticket
 from bff.session.vault import Vault
 
 COOKIE_PURPOSE = b"session-cookie"
@@ -131,7 +131,7 @@ class Sessions:
     ) -> tuple[LiveSession, bytes]:
         """Begin a session under a new id; return it and the cookie's value."""
         ticket = new_ticket()
-        handle = self._vault.ring.keyed_hash(b"handle", ticket.store_key)[:12].hex()
+        handle = handle_of(ticket.store_key)
         session = new_session(handle, grant, principal, self.limits, beginning, now)
         idle = self.limits.idle_of(is_remembered=session.is_remembered)
         record = self._vault.seal(session, ticket, version=1, idle_expires_at=now + idle)
