@@ -1,15 +1,13 @@
 """What answers a gateway's sub-requests, where one is configured."""
 
-from collections.abc import Callable
-
 from bff.config.settings import Settings
 from bff.events import Emit
 from bff.proxy.api import ApiProxy
-from bff.proxy.call import Carry
 from bff.proxy.front import Front
 from bff.proxy.gateway import Gateway, GatewayRules
 from bff.proxy.gateway_request import DIALECTS
 from bff.proxy.routes import RouteTable
+from bff.web.front_door import Measure
 
 GATEWAY_PATH = "/authorize"  # below the prefix of our endpoints
 
@@ -21,7 +19,7 @@ def build_gateway(
     front: Front,
     cookie_deletion: bytes,
     emit: Emit,
-    observed: Callable[[Carry], Carry],
+    observers: Measure,
 ) -> Gateway | None:
     """Return it; None where bff carries every call itself."""
     gateway = settings.gateway
@@ -42,5 +40,6 @@ def build_gateway(
         front=front,
         cookie_deletion=cookie_deletion,
         emit=emit,
-        observed=observed,
+        carried=observers.carried,
+        served=observers.served,
     )

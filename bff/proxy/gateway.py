@@ -4,7 +4,6 @@ The answer holds the user's token, so it is given to nobody but the gateway. The
 for it passes browsers' requests to us as well; so each sub-request carries a secret that no browser knows.
 """
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,16 +21,16 @@ from bff.errors import (
     SessionExpired,
     SessionRequired,
 )
-from bff.events import Emit
-from bff.http.cookies import keep_cookies
+from bff.events import TRACE, Emit, Trace
 from bff.http.origins import check_same_origin, check_socket_origin
-from bff.http.problems import NO_STORE, Headers, build_problem_response
+from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
 from bff.proxy.api import ApiProxy
-from bff.proxy.asgi import Message, Receive, Scope, Send
-from bff.proxy.call import Call, Carry
-from bff.proxy.forwarded import new_request_id, trace_header
+from bff.proxy.asgi import Asgi, Receive, Scope, Send
+from bff.proxy.call import Carry
+from bff.proxy.forwarded import new_request_id
 from bff.proxy.front import Front
+from bff.proxy.gateway_answer import ALWAYS_REMOVED, build_granted, told_in_headers
 from bff.proxy.gateway_request import SECRET, Asked, Dialect, by_name, read_asked
 from bff.proxy.head import is_ours
 from bff.proxy.routes import Route, RouteTable
@@ -39,11 +38,6 @@ from bff.proxy.timing import UNTIMED, Timing
 
 _KNOWN_MAX = 4096  # names and addresses that are remembered
 _TOLD_EVERY = 10.0  # seconds; whoever is turned away once comes again
-# What an API could take for a word of ours, where the gateway removes headers that we name.
-_REMOVED = (
-    "authorization", "cookie", "dpop", "x-csrf", "x-user", "x-remote-user", "remote-user", "x-auth-user",
-    "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +63,11 @@ class Gateway:
         front: Front,
         cookie_deletion: bytes,
         emit: Emit,
-        observed: Callable[[Carry], Carry] = lambda carry: carry,
+        carried: Callable[[Carry], Carry] = lambda carry: carry,
+        served: Callable[[Asgi], Asgi] = lambda serve: serve,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`api` decides, and is where questions are counted; `observed` puts whoever looks on around the answer."""
+        """`api` decides, and is where questions are counted; `carried` and `served` put around who looks on."""
         self._rules = rules
         self.path = rules.path.decode("ascii")
         self._dialect = rules.dialect
@@ -82,7 +77,7 @@ class Gateway:
         self._front = front
         self._cookie_deletion = cookie_deletion
         self._emit = emit
-        self._carry = observed(self._answer)
+        self._carry, self._refused = carried(self._answer), served(self._turn_down)
         self._monotonic = monotonic
         self._told_at = -_TOLD_EVERY
         self._peers: dict[str, bool] = {}
@@ -90,7 +85,7 @@ class Gateway:
         self._harmless: set[bytes] = set()
         set_by_routes = {name for route in routes.each if route.request_rules for name in route.request_rules.names}
         self._set_by_routes = frozenset(name.encode("ascii") for name in set_by_routes)
-        self._removable = sorted({*_REMOVED, *set_by_routes})
+        self._removable = sorted({*ALWAYS_REMOVED, *set_by_routes})
 
     def is_asked(self, path: bytes) -> bool:
         """Tell whether a path is ours: it alone, or, where the original target follows it, below it."""
@@ -118,8 +113,8 @@ class Gateway:
                 raise RouteNotFound
         except BffError as error:
             if not self._dialect.passes_refusals and not isinstance(error, NotTheGateway):
-                send = _told_in_headers(send)
-            await self._refuse(send, error, new_request_id())
+                send = told_in_headers(send)
+            await self._refused({**scope, "bff.error": error}, receive, send)
             return
         decided: Scope = {
             "type": "http",
@@ -132,7 +127,7 @@ class Gateway:
             "bff.asked": asked,
         }
         if not self._dialect.passes_refusals:
-            send = _told_in_headers(send)
+            send = told_in_headers(send)
         await self._carry(decided, receive, send, found[0], found[1])
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send, route: Route, rest: str) -> None:
@@ -151,7 +146,7 @@ class Gateway:
                 check_origin = check_socket_origin
             read = asked.head, self._address(scope["client"], asked.forwarded_for)
             call = await api.admit(scope, asked.method, route, rest, request_id, check_origin, read, timing)
-            headers = self._granted(call)
+            headers = build_granted(call, self._dialect, self._removable)
             timing.answer(200)
         except BffError as error:
             await self._refuse(send, error, request_id, asked, timing)
@@ -165,6 +160,12 @@ class Gateway:
             api.meter.under_way -= 1
             timing.end()
             api.meter.note(route, timing)
+
+    async def _turn_down(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer what is no question about one of our routes, or nobody's that may ask."""
+        request_id = new_request_id()
+        TRACE.set(Trace(request_id))
+        await self._refuse(send, scope["bff.error"], request_id)
 
     # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,12 +186,18 @@ class Gateway:
         known = self._peers.get(peer)
         if known is None:
             # A unix socket has no address: whoever can reach it was let in by the file's mode.
-            address = ip_address(peer) if peer else None
-            plain = getattr(address, "ipv4_mapped", None) or address
-            known = plain is None or any(plain in network for network in self._rules.networks)
+            known = not peer or self._is_within(peer)
             if len(self._peers) < _KNOWN_MAX:
                 self._peers[peer] = known
         return known
+
+    def _is_within(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False
+        plain = getattr(address, "ipv4_mapped", None) or address  # from a socket for both families
+        return any(plain in network for network in self._rules.networks)
 
     def _turn_away(self, scope: Scope, reason: str) -> None:
         now = self._monotonic()
@@ -223,28 +230,6 @@ class Gateway:
 
     # ── what is answered ────────────────────────────────────────────────────────────────────────────────
 
-    def _granted(self, call: Call) -> Headers:
-        head, route = call.head, call.route
-        headers: Headers = [
-            NO_STORE,
-            (b"content-length", b"0"),
-            (b"x-request-id", call.request_id.encode("ascii")),
-            (b"traceparent", trace_header(head.traceparent, call.request_id)[1].encode("ascii")),
-        ]
-        if call.authorization is not None:
-            headers.append((b"authorization", call.authorization.encode("latin-1")))
-        if head.forward:  # what the route sets; nothing of the browser's is in it
-            headers += [(name.encode("ascii"), value.encode("latin-1")) for name, value in head.forward]
-        if route.forward_cookies and head.cookies:
-            kept = keep_cookies(head.cookies, route.forward_cookies)
-            if kept:
-                headers.append((b"cookie", kept))
-        if self._dialect.removes_on_demand:
-            said = {name for name, _ in headers}
-            gone = ",".join(name for name in self._removable if name.encode("ascii") not in said)
-            headers.append((b"x-envoy-auth-headers-to-remove", gone.encode("ascii")))
-        return headers
-
     async def _refuse(
         self,
         send: Send,
@@ -273,23 +258,3 @@ class Gateway:
             return None
         target = asked.path + (b"?" + asked.query if asked.query else b"")
         return f"{url}?return_to={quote(target, safe='/')}".encode("ascii")
-
-
-def _told_in_headers(send: Send) -> Send:
-    """Return a `send` for a gateway that lets only 401 and 403 through: headers say the rest."""
-    refusal: Message | None = None
-
-    async def answer(message: Message) -> None:
-        nonlocal refusal
-        if refusal is None and message.get("status", 200) != 200:
-            refusal = message  # its body is wanted first
-            return
-        if refusal is not None:
-            status: int = refusal["status"]
-            document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
-            told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
-            status = 401 if status in {302, 401} else 403
-            await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
-        await send(message)
-
-    return answer

@@ -14,6 +14,7 @@ from bff.config.settings import (
     ApiSettings,
     Csrf,
     LimitsSettings,
+    LogSettings,
     RequestHeaderSettings,
     SameSite,
     Secret,
@@ -383,6 +384,34 @@ async def test_metrics_count_the_status_that_is_meant(gateway, browser):
 
     assert (503, "session_store_unavailable") == gateway.refusal(answer)
     assert b'bff_http_requests_total{method="GET",route="/api",status="5xx"} 1.0' in text
+
+
+async def test_question_has_its_line_in_the_access_log():
+    """About the original request; one that is turned down as well."""
+    settings = replace(gateway_settings("nginx"), log=LogSettings(access=True))
+    async with World(settings=settings) as world:
+        gateway = Gateway(world, "nginx")
+        await gateway.ask(None, "POST", "/api/x?y")
+        await gateway.ask(None, secret="guessed")
+        lines = world.told("request.done")
+
+    assert [("POST", "/api/x", "/api", 401, "192.0.2.7"), ("GET", "/bff/authorize", None, 403, "10.0.0.9")] == [
+        (line["method"], line["path"], line.get("route"), line["status"], line["address"]) for line in lines
+    ]
+
+
+async def test_trace_goes_on_through_the_gateway(gateway, browser):
+    """Where somebody traces, the API's spans belong to the question's (W3C Trace Context)."""
+    ours = gateway.world.bffs[0]._gateway
+    answer, trace = ours._answer, "00-" + "1" * 32 + "-" + "2" * 16 + "-01"
+
+    async def traced(scope, receive, send, route, rest):
+        kept = [pair for pair in scope["headers"] if pair[0] != b"traceparent"]
+        await answer({**scope, "headers": [*kept, (b"traceparent", trace.encode())]}, receive, send, route, rest)
+
+    ours._carry = traced
+
+    assert trace == (await gateway.ask(browser, headers={"traceparent": "00-nonsense"})).header("traceparent")
 
 
 async def test_only_named_networks_are_answered():

@@ -1,0 +1,61 @@
+"""What a gateway is answered: the headers that it hands on, or a refusal in the form that it can pass. Pure."""
+
+import json
+from collections.abc import Sequence
+
+from bff.http.cookies import keep_cookies
+from bff.http.problems import NO_STORE, Headers
+from bff.proxy.asgi import Message, Send
+from bff.proxy.call import Call
+from bff.proxy.forwarded import trace_header
+from bff.proxy.gateway_request import Dialect
+
+# What an API could take for a word of ours, where the gateway removes headers that we name.
+ALWAYS_REMOVED = (
+    "authorization", "cookie", "dpop", "x-csrf", "x-user", "x-remote-user", "remote-user", "x-auth-user",
+    "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
+)  # fmt: skip
+
+
+def build_granted(call: Call, dialect: Dialect, removable: Sequence[str]) -> Headers:
+    """Return the headers of a yes; `removable` is what a gateway that asks is to remove, unless it is set."""
+    head, route = call.head, call.route
+    headers: Headers = [
+        NO_STORE,
+        (b"content-length", b"0"),
+        (b"x-request-id", call.request_id.encode("ascii")),
+        (b"traceparent", trace_header(head.traceparent, call.request_id)[1].encode("ascii")),
+    ]
+    if call.authorization is not None:
+        headers.append((b"authorization", call.authorization.encode("latin-1")))
+    if head.forward:  # what the route sets; nothing of the browser's is in it
+        headers += [(name.encode("ascii"), value.encode("latin-1")) for name, value in head.forward]
+    if route.forward_cookies and head.cookies:
+        kept = keep_cookies(head.cookies, route.forward_cookies)
+        if kept:
+            headers.append((b"cookie", kept))
+    if dialect.removes_on_demand:
+        said = {name for name, _ in headers}
+        gone = ",".join(name for name in removable if name.encode("ascii") not in said)
+        headers.append((b"x-envoy-auth-headers-to-remove", gone.encode("ascii")))
+    return headers
+
+
+def told_in_headers(send: Send) -> Send:
+    """Return a `send` for a gateway that lets only 401 and 403 through: headers say the rest."""
+    refusal: Message | None = None
+
+    async def answer(message: Message) -> None:
+        nonlocal refusal
+        if refusal is None and message.get("status", 200) != 200:
+            refusal = message  # its body is wanted first
+            return
+        if refusal is not None:
+            status: int = refusal["status"]
+            document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
+            told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
+            status = 401 if status in {302, 401} else 403
+            await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
+        await send(message)
+
+    return answer
