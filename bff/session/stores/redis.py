@@ -17,6 +17,7 @@ from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_index import RedisIndex
 from bff.session.stores.redis_layout import Layout
 from bff.session.stores.redis_records import FAULTS, FIELDS, build_fields, parse_fields, reason_of, select_current
+from bff.session.stores.redis_script_call import Script
 from bff.session.stores.redis_servers import CONNECTIONS, connect
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
@@ -39,13 +40,13 @@ class RedisStore:
         self._channel = f"{prefix}:changes:{servers.database}"
         self._feed = Feed()
         self._watch = RedisWatch(servers.listener, self._feed, self._channel, timeout)
-        self._create = client.register_script(scripts.CREATE)
-        self._replace = client.register_script(scripts.REPLACE)
-        self._touch = client.register_script(scripts.TOUCH)
-        self._end = client.register_script(scripts.END)
-        self._acquire = client.register_script(scripts.ACQUIRE)
-        self._release = client.register_script(scripts.RELEASE)
-        self._remember = client.register_script(scripts.REMEMBER)
+        self._create = Script(client, scripts.CREATE)
+        self._replace = Script(client, scripts.REPLACE)
+        self._touch = Script(client, scripts.TOUCH)
+        self._end = Script(client, scripts.END)
+        self._acquire = Script(client, scripts.ACQUIRE)
+        self._release = Script(client, scripts.RELEASE)
+        self._remember = Script(client, scripts.REMEMBER)
         self.documents = RedisDocuments(client, prefix, self._bounded)
         self.tally = RedisTally(client, prefix, self._bounded)
         self.audit = RedisAudit(client, prefix, self._bounded)

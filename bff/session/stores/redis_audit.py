@@ -15,6 +15,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from bff.session.audit_records import SLACK, AuditQuery, AuditRow, Found
+from bff.session.stores.redis_script_call import Script
 
 _INDEXED = ("session", "subject", "reason", "route", "event")
 _FAMILY = "family"  # what an event's name begins with, up to the dot
@@ -71,8 +72,8 @@ class RedisAudit:
         self._times, self._late = f"{self._base}:times", f"{self._base}:late"
         self._span = f"{self._base}:ends"
         self._fixed = (self._head, self._lines, self._times, self._late, self._span)
-        self._append = client.register_script(APPEND)
-        self._cut = client.register_script(CUT)
+        self._append = Script(client, APPEND)
+        self._cut = Script(client, CUT)
 
     async def head(self) -> str | None:
         """Return the head record."""

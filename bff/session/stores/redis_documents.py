@@ -15,6 +15,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from bff.session.documents import Document
+from bff.session.stores.redis_script_call import Script
 
 GRACE = 60.0  # seconds that garbage stays, for callers whose clocks are behind
 AT_ONCE = 16  # writes under way at the same time
@@ -70,9 +71,9 @@ class RedisDocuments:
         self._bounded = bounded
         self._shards = f"{prefix}:documents"
         self._known: set[str] = set()
-        self._write = client.register_script(WRITE)
-        self._remove = client.register_script(REMOVE)
-        self._purge = client.register_script(PURGE)
+        self._write = Script(client, WRITE)
+        self._remove = Script(client, REMOVE)
+        self._purge = Script(client, PURGE)
 
     async def read(self, collection: str, keys: Sequence[bytes], now: float) -> dict[bytes, Document]:
         """Return those that are there."""

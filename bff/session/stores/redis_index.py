@@ -13,6 +13,7 @@ from bff.session.stores import redis_scripts as scripts
 from bff.session.stores import redis_scripts_apart as apart
 from bff.session.stores.redis_layout import Layout
 from bff.session.stores.redis_records import FIELDS, parse_fields, select_current
+from bff.session.stores.redis_script_call import Script
 
 PAGE = 100  # records read in one round trip
 LATE = 10_000  # records past their end that a count looks for in a shard: more than purges let come together
@@ -24,7 +25,7 @@ class RedisIndex:
     def __init__(self, client: Redis, layout: Layout) -> None:
         self._client = client
         self._layout = layout
-        self._purge = client.register_script(scripts.PURGE)
+        self._purge = Script(client, scripts.PURGE)
 
     # ── in a cluster, after the record; on one server the record's script has done it all ────────────────
 

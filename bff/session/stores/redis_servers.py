@@ -138,7 +138,12 @@ def _spread_over(members: Members, secure: str, query: str, timeout: float) -> S
             client.connection_pool.connection_class = tls.connection_class()
         return client
 
-    return Servers(cast("Redis", cluster), listener, 0, True, cluster.aclose)
+    async def close() -> None:
+        await cluster.aclose()
+        for known in ("nodes_cache", "startup_nodes"):  # which it leaves open while it does not know where keys are
+            await cluster.nodes_manager.aclose(known)
+
+    return Servers(cast("Redis", cluster), listener, 0, True, close)
 
 
 def _common(timeout: float) -> dict[str, Any]:

@@ -1,0 +1,220 @@
+"""The store on several servers while one of them dies, comes back, or hands its keys to another."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import redis
+
+from bff.errors import SessionStoreUnavailable
+from bff.session.records import Change, ChangeKind, Lost, Restored, Store
+from bff.session.stores import open_store
+from tests.chaos.stores import NOW, Ear, build_record, until_it_works
+from tests.store_sets import Cluster, SentinelSet, ask, await_that, start_cluster, start_sentinel_set
+
+pytestmark = pytest.mark.chaos
+
+TIMEOUT = 2.0  # seconds for a call, as configured by default
+
+
+def record_key(number: int) -> str:
+    """Where the record is, by the slot that its hash tag gives."""
+    return "bff:s:{" + tag_of(number) + "}"
+
+
+def tag_of(number: int) -> str:
+    """What of a record's key a cluster looks at."""
+    from bff.session.stores.redis_layout import Layout
+
+    return Layout("bff", is_cluster=True).record(build_record(number).key).partition("{")[2].rstrip("}")
+
+
+async def listen(store: Store) -> Ear:
+    """Listens from now on."""
+    ear = Ear(store)
+    assert Restored() == await ear.next()
+    return ear
+
+
+# ── sentinels ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def sentinels() -> Iterator[SentinelSet]:
+    """A primary, a replica, and three sentinels that wait a second and a half."""
+    with start_sentinel_set(down_after=1.5) as servers:
+        yield servers
+
+
+async def test_a_primary_that_is_killed_is_followed_by_its_replica(sentinels: SentinelSet) -> None:
+    """What was replicated is there, writes go on at the new primary, and listeners are told of the gap."""
+    store = open_store(sentinels.url, timeout=TIMEOUT)
+    await store.open()
+    ear = await listen(store)
+    await store.create(build_record())
+    first = sentinels.servers[0]
+    with ask(first.port) as operator:
+        assert 1 == operator.wait(1, 30_000)
+
+    await asyncio.to_thread(first.kill)
+    with pytest.raises(SessionStoreUnavailable):
+        await store.load(build_record().key, NOW)
+
+    assert build_record() == await until_it_works(lambda: store.load(build_record().key, NOW))
+    assert await until_it_works(lambda: store.replace(build_record(version=2), 1))
+    assert Lost() == await ear.next()
+    assert Restored() == await ear.next()
+    await until_it_works(lambda: store.end(build_record().key, "logout", NOW, keep_sealed=False))
+    assert Change(ChangeKind.ENDED, build_record().key) == await ear.next()
+
+    await asyncio.to_thread(first.restart)
+    await asyncio.to_thread(await_that, lambda: is_replica(first.port), "the old primary follows the new one")
+    await until_it_works(lambda: store.create(build_record(1)))
+    assert build_record(1) == await store.load(build_record(1).key, NOW)
+    await store.close()
+
+
+def is_replica(port: int) -> bool:
+    """Whether the server says so."""
+    with ask(port) as client:
+        return b"slave" == client.role()[0]
+
+
+async def test_a_sentinel_that_is_gone_is_passed_over(sentinels: SentinelSet) -> None:
+    """The first of the addresses need not be there, neither at the start nor later."""
+    await asyncio.to_thread(sentinels.sentinels[0].kill)
+    store = open_store(sentinels.url, timeout=TIMEOUT)
+
+    await store.open()
+    await store.create(build_record())
+
+    assert build_record() == await store.load(build_record().key, NOW)
+    await store.close()
+
+
+async def test_a_service_that_no_sentinel_knows_fails_in_time(sentinels: SentinelSet) -> None:
+    """A wrong name is an outage to the store, and names no address."""
+    store = open_store(sentinels.url.replace("/main", "/other"), timeout=TIMEOUT)
+
+    with pytest.raises(SessionStoreUnavailable, match="no connection") as raised:
+        await store.open()
+
+    assert "127.0.0.1" not in str(raised.value)
+    await store.close()
+
+
+# ── a cluster ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """Three primaries that keep what they acknowledged."""
+    with start_cluster(durable=True) as servers:
+        yield servers
+
+
+@pytest.fixture
+async def store(cluster: Cluster) -> AsyncIterator[Store]:
+    """A store on it."""
+    store = open_store(cluster.url, timeout=TIMEOUT)
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def test_a_node_that_restarts_takes_nothing_with_it(store: Store, cluster: Cluster) -> None:
+    """Sessions on the other nodes go on meanwhile; those on this one are there again afterwards."""
+    for number in range(24):
+        await store.create(build_record(number))
+    homes = {number: cluster.home_of(record_key(number)) for number in range(24)}
+    lost = homes[0]
+    elsewhere = [number for number, home in homes.items() if home is not lost]
+    assert 0 < len(elsewhere) < 24
+
+    await asyncio.to_thread(lost.stop)
+    with pytest.raises(SessionStoreUnavailable):
+        await store.load(build_record().key, NOW)
+    for number in elsewhere:
+        assert build_record(number) == await until_it_works(
+            lambda number=number: store.load(build_record(number).key, NOW)  # type: ignore[misc]
+        )
+    assert await until_it_works(lambda: store.replace(build_record(elsewhere[0], version=2), 1))
+    assert await store.end(build_record(elsewhere[1]).key, "logout", NOW, keep_sealed=False)
+
+    await asyncio.to_thread(lost.start)
+    await asyncio.to_thread(cluster.await_whole)
+
+    assert build_record() == await until_it_works(lambda: store.load(build_record().key, NOW))
+    await until_it_works(lambda: store.replace(build_record(elsewhere[0], version=3), 2))
+    found = await store.find(now=NOW, subjects=[b"u" * 32])
+    assert {*range(24)} - {elsewhere[1]} == {int.from_bytes(record.key, "big") for record in found}
+
+
+async def test_slots_that_move_are_followed(store: Store, cluster: Cluster) -> None:
+    """While they move by ASK, and afterwards by MOVED; the client learned where they were before."""
+    await store.create(build_record())
+    source = cluster.home_of(record_key(0))
+    target = next(server for server in cluster.servers if server is not source)
+    with ask(source.port) as old, ask(target.port) as new:
+        old_id, new_id = (node.execute_command("CLUSTER", "MYID") for node in (old, new))
+        slot = old.execute_command("CLUSTER", "KEYSLOT", record_key(0))
+        new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old_id)
+        old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", new_id)
+        keys = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
+        old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+        assert build_record() == await store.load(build_record().key, NOW)
+        assert await store.replace(build_record(version=2), 1)
+
+        for node in (new, old):
+            node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new_id)
+
+    assert build_record(version=2) == await store.load(build_record().key, NOW)
+    assert await store.replace(build_record(version=3), 2)
+    assert await store.end(build_record().key, "logout", NOW, keep_sealed=False)
+
+
+async def test_a_listener_on_a_cluster_hears_what_every_node_publishes(store: Store, cluster: Cluster) -> None:
+    """Whichever node it is connected to; and it hears again after each of them has restarted."""
+    ear = await listen(store)
+    for number in range(24):
+        await store.create(build_record(number))
+    for number in range(8):
+        await store.end(build_record(number).key, "logout", NOW, keep_sealed=False)
+    heard = [await ear.next() for _ in range(8)]
+    assert {Change(ChangeKind.ENDED, build_record(number).key) for number in range(8)} == set(heard)
+    for server in cluster.servers:
+        await asyncio.to_thread(server.restart)
+        await asyncio.to_thread(cluster.await_whole)
+
+    assert [Lost(), Restored()] == [await ear.next(), await ear.next()]
+
+    expected = Change(ChangeKind.ENDED, build_record(20).key)
+    await until_it_works(lambda: store.end(build_record(20).key, "logout", NOW, keep_sealed=False))
+    while expected != (news := await ear.next()):
+        assert isinstance(news, Lost | Restored)
+
+
+async def test_a_step_that_died_half_way_is_put_right_by_whoever_reads(store: Store, cluster: Cluster) -> None:
+    """Ended or gone, with its entries left; and entered again by the next renewal, if an entry was lost."""
+    for number in range(1, 5):
+        await store.create(build_record(number))
+    with redis.RedisCluster(host="127.0.0.1", port=cluster.servers[0].port) as operator:
+        operator.hset(record_key(1), mapping={"ended_at": NOW, "reason": "logout"})
+        operator.delete(record_key(2))
+        for key in list(operator.scan_iter("bff:subject:*")):
+            operator.zrem(key, build_record(3).key)
+
+        found = await store.find(now=NOW, subjects=[b"u" * 32])
+        listed = await store.find(now=NOW)
+        await store.replace(build_record(3, version=2), 1)
+        again = await store.find(now=NOW, subjects=[b"u" * 32])
+        left = {key: operator.zcard(key) for key in operator.scan_iter("bff:subject:*")}
+
+    assert [4] == [int.from_bytes(record.key, "big") for record in found]
+    assert [3, 4] == [int.from_bytes(record.key, "big") for record in listed]
+    assert [3, 4] == [int.from_bytes(record.key, "big") for record in again]
+    assert [2] == list(left.values())
+    assert 2 == await store.count(NOW)
+    assert 4 == await store.purge(NOW + 50_000)
+    assert 0 == await store.count(NOW)
