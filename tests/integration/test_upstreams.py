@@ -239,7 +239,7 @@ async def test_fresh_connection_that_breaks_is_not_tried_again():
 
 async def test_answer_that_took_too_long_is_not_waited_for_twice():
     """A second try would only make it longer."""
-    async with serving(silent) as one, serving(silent) as other, calling(one, other, timeout=0.1) as caller:
+    async with serving(silent) as one, serving(silent) as other, calling(one, other, timeout=0.5) as caller:
         with pytest.raises(UpstreamTimeout):
             await caller.call()
 
@@ -336,7 +336,7 @@ async def test_checks_find_out_before_callers_do():
             writer.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % code)
 
     async with serving(good) as well, serving(checked) as ill:
-        rules = Health(2, 10.0, "/up?x=1", 0.01)
+        rules = Health(2, 10.0, "/up?x=1", 0.5)  # so long a check may take, too
         async with calling(well, ill, health=rules) as caller:
             await eventually(lambda: caller.events, "the ejection")
             assert ("upstream.ejected", f"http://127.0.0.1:{ill.port}") == (
@@ -353,7 +353,7 @@ async def test_checks_that_get_no_answer_are_failures(serve):
     """However that comes about; the other address is none the worse."""
     async with serving(good) as well, serving(serve or good) as ill:
         url = closed_port() if serve is None else ill.url
-        rules = Health(2, 10.0, "/up", 0.05)
+        rules = Health(2, 10.0, "/up", 0.5)
         async with calling(well, url, health=rules) as caller:
             await eventually(lambda: caller.events, "the ejection")
             await asyncio.sleep(0.1)
@@ -434,11 +434,18 @@ async def test_silence_between_bytes_may_be_shorter_than_the_wait_for_the_first(
 
 async def test_silence_between_bytes_may_be_longer_than_the_wait_for_the_first():
     """`idle_timeout` above `timeout`: streams of events."""
-    async with serving(drip) as server, calling(server, timeout=0.02, idle_timeout=20.0) as caller:
-        async with asyncio.timeout(SOON), caller.open() as response:
-            assert [b"x", b"x"] == [await response.read() for _ in range(2)]
 
-    async with serving(silent) as server, calling(server, timeout=0.02, idle_timeout=20.0) as caller:
+    async def late(server: Server, reader: Reader, writer: Writer) -> None:
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+        await asyncio.sleep(1.2)
+        writer.write(b"x")
+
+    async with serving(late) as server, calling(server, timeout=1.0, idle_timeout=90.0) as caller:
+        async with asyncio.timeout(SOON), caller.open() as response:
+            assert b"x" == await response.read()
+
+    async with serving(silent) as server, calling(server, timeout=0.5, idle_timeout=90.0) as caller:
         with pytest.raises(UpstreamTimeout):
             await caller.call()
         await asyncio.wait_for(server.ended.wait(), SOON)
@@ -449,7 +456,7 @@ async def test_whole_call_has_its_time():
     async with serving(drip) as server, calling(server, total_timeout=0.2) as caller:
         with pytest.raises(UpstreamTimeout):
             await caller.call()
-    async with serving(silent) as server, calling(server, total_timeout=0.05) as caller:
+    async with serving(silent) as server, calling(server, total_timeout=0.5) as caller:
         with pytest.raises(UpstreamTimeout):
             await caller.call()
         await asyncio.wait_for(server.ended.wait(), SOON)
@@ -466,10 +473,10 @@ async def test_address_that_does_not_take_connections_is_a_timeout_and_another_i
                 filler.setblocking(False)
                 filler.connect_ex(full.getsockname())
             url = f"http://127.0.0.1:{full.getsockname()[1]}/base"
-            async with calling(url, connect_timeout=0.1) as caller:
+            async with calling(url, connect_timeout=0.5) as caller:
                 with pytest.raises(UpstreamTimeout):
                     await caller.call()
-            async with serving(good) as server, calling(url, server, connect_timeout=0.1) as caller:
+            async with serving(good) as server, calling(url, server, connect_timeout=0.5) as caller:
                 assert [(200, b"ok")] * 2 == [await caller.call() for _ in range(2)]
 
 
@@ -646,7 +653,7 @@ async def test_unix_socket_fails_as_ports_do(tmp_path):
         with pytest.raises(UpstreamUnreachable):
             await caller.call()
     async with serving(silent, path=path) as server:
-        async with calling(addresses=addresses, timeout=0.05) as caller:
+        async with calling(addresses=addresses, timeout=0.5) as caller:
             with pytest.raises(UpstreamTimeout):
                 await caller.call()
         server.ended.clear()

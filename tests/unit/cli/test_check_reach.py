@@ -26,12 +26,13 @@ from bff.config.value_types import Certificates
 from tests.forging import ec_key, self_signed_certificate
 from tests.neg_op import REMOVED, NegOp, Reply, json_reply
 from tests.neg_op_server import serve
+from tests.processes import reserve_port
 
 pytestmark = pytest.mark.integration
 
 
 def settings_for(issuer="http://127.0.0.1:9", **more):
-    return Settings("https://app.example.com", OidcSettings(issuer, "spa", Secret("x"), timeout=3.0), **more)
+    return Settings("https://app.example.com", OidcSettings(issuer, "spa", Secret("x"), timeout=30.0), **more)
 
 
 def bad(outcomes):
@@ -45,9 +46,7 @@ def bad(outcomes):
 @pytest.fixture
 def free_port():
     """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return reserve_port()
 
 
 # ── the issuer ───────────────────────────────────────────────────────────────────────────────────────────
@@ -210,7 +209,7 @@ async def test_upstreams_are_connected_to_once_and_sent_nothing():
     async with listening() as (port, came):
         url = f"http://127.0.0.1:{port}"
         outcomes = await check_upstreams(with_upstreams(f"{url}/a", f"{url}/b", spa=SpaSettings(upstream=url)))
-        first = await asyncio.wait_for(came.get(), timeout=2)
+        first = await asyncio.wait_for(came.get(), timeout=30)
 
     assert [Outcome(Status.OK, "upstream", f"http://127.0.0.1:{port} can be reached")] == outcomes
     assert (b"", 0) == (first, came.qsize())
@@ -439,7 +438,7 @@ async def test_a_warning_of_the_configuration_is_a_line_too(bff, configured):
 
 async def test_what_takes_long_is_named(monkeypatch):
     """After a second of silence somebody at a terminal wants to know what is going on."""
-    monkeypatch.setattr(bff_check, "PATIENCE", 0.05)
+    monkeypatch.setattr(bff_check, "PATIENCE", 0.5)
     told = []
     async with serve() as op:
         gate = op.hold("jwks")

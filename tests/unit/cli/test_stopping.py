@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from bff.cli.stopping import Stop
+from tests.internet import eventually, settle
 
 
 class Server:
@@ -44,8 +45,10 @@ class Server:
         loop.add_signal_handler(signal.SIGUSR1, self.stop, signal.SIGUSR1, None)
 
     async def signalled(self) -> None:
+        before = len(self.told)
         os.kill(os.getpid(), signal.SIGUSR1)
-        await asyncio.sleep(0.01)
+        await eventually(lambda: len(self.told) > before)
+        await settle()
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ async def test_server_is_let_go_once_the_sockets_are_closed(server):
     await server.signalled()
     assert ["drain", "deaf"] == server.told
     server.closed.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await server.gone.wait()
 
     assert ["drain", "deaf", "at rest", "SIGUSR1"] == server.told
@@ -70,7 +73,7 @@ async def test_socket_that_does_not_close_holds_nothing_up(server):
     """A part of the time that a shutdown has is enough."""
     server.stand_by(0.05)
     await server.signalled()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await server.gone.wait()
 
     assert ["drain", "deaf", "SIGUSR1"] == server.told
@@ -79,10 +82,10 @@ async def test_socket_that_does_not_close_holds_nothing_up(server):
 async def test_worker_is_unready_before_it_is_deaf(server):
     """A load balancer has time to notice, and its connections are taken meanwhile."""
     server.closed.set()
-    server.stand_by(20.0, delay=0.1)
+    server.stand_by(20.0, delay=1.0)
     await server.signalled()
     assert ["drain"] == server.told
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await server.gone.wait()
 
     assert ["drain", "deaf", "at rest", "SIGUSR1"] == server.told

@@ -363,11 +363,11 @@ async def test_no_transient_fault_ends_a_session(world: World, reply):
 
 async def test_a_slow_issuer_ends_no_session():
     """A timeout is a fault of the moment."""
-    world = make_world(timeout=0.2)
+    world = make_world(timeout=1.0)
     grant = await world.login()
     world.op.hold("token")
 
-    with pytest.raises(IssuerUnavailable, match=r"0\.2 seconds"):
+    with pytest.raises(IssuerUnavailable, match="1 seconds"):
         await world.rp.renew(grant.tokens, grant.claims)
     await world.close()
 

@@ -11,6 +11,7 @@ from bff.proxy.head import RequestHead
 from bff.proxy.routes import SocketRules
 from bff.proxy.websocket_relay import End, Relay
 from bff.proxy.websocket_upstream import Data, UpstreamClosed
+from tests.internet import settle
 from tests.values import make_route
 
 RULES = SocketRules(max_message=10, max_queue=16, idle_timeout=60.0)
@@ -60,6 +61,16 @@ class Browser:
         self.got.append(message)
 
 
+class Clock:
+    """A loop's time, which goes on when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Ends:
     """A relay between the two."""
 
@@ -69,7 +80,7 @@ class Ends:
         self.relay = Relay(call, rules, self.browser.receive, self.browser.send, self.upstream)  # type: ignore[arg-type]
 
     async def run(self) -> End:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.relay.run()
 
 
@@ -193,22 +204,24 @@ async def test_end_comes_through_to_the_upstream_while_the_browser_takes_nothing
     assert [1001] == [close.code for close in ends.upstream.closed]
 
 
-async def test_idle_socket_is_closed_and_one_in_use_is_not() -> None:
+async def test_idle_socket_is_closed_and_one_in_use_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages either way count, and only what the browser sends is use."""
-    ends = Ends(SocketRules(10, 16, idle_timeout=0.05))
+    clock = Clock()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", clock)
+    ends = Ends(SocketRules(10, 16, idle_timeout=5.0))
     running = asyncio.create_task(ends.run())
     for _ in range(3):
-        await asyncio.sleep(0.03)
+        clock.now += 3.0
         ends.upstream.incoming.put_nowait("x")
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await settle()
         ends.relay.tick(None)
+        await settle()
         assert not running.done()
     assert not ends.relay.take_use()
     ends.browser.incoming.put_nowait({"type": "websocket.receive", "text": "a"})
-    await asyncio.sleep(0.01)
+    await settle()
     assert [True, False] == [ends.relay.take_use(), ends.relay.take_use()]
-    await asyncio.sleep(0.06)
+    clock.now += 6.0
     ends.relay.tick(None)
     await running
 

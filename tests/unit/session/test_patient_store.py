@@ -62,7 +62,7 @@ async def test_lost_answer_to_a_lease_costs_nothing(scripted):
 
 async def test_patience_is_for_an_outage_and_not_for_a_call(scripted):
     """Once the store has been away for so long, calls fail as fast as it does, until it has answered again."""
-    store = patient(scripted, timeout=0.1)
+    store = patient(scripted, timeout=0.5)
     scripted.down = True
     with pytest.raises(SessionStoreUnavailable):
         await store.load(KEY, NOW)
