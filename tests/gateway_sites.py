@@ -95,10 +95,17 @@ class Site:
     ) -> tuple[int, bytes]:
         """Sends a target byte for byte, which no client would; returns the status and all that came."""
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self.gateway.port, ssl=self.trust(), server_hostname=HOST
+            "127.0.0.1", self.gateway.port, ssl=self.trust(), server_hostname=HOST, local_addr=(PERSON, 0)
         )
         cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-        sent = {"Host": HOST, "Cookie": cookies, "X-CSRF": "1", "Connection": "close", **(headers or {})}
+        sent = {
+            "Host": HOST,
+            "Cookie": cookies,
+            "User-Agent": browser.http.headers["User-Agent"],  # that of the login, which the session is bound to
+            "X-CSRF": "1",
+            "Connection": "close",
+            **(headers or {}),
+        }
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items())]
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         answer = b""
@@ -146,7 +153,7 @@ def start_site(kind: type[Gateway], issuer: Issuer, orders: Echo, live: SocketUp
                     beside=shared,  # type: ignore[arg-type] - for its name, its keys and its store
                     apis=ROUTES,
                     server='trusted_proxies = ["127.0.0.1"]',
-                    session='same_site = "lax"\nrenew_ahead = "0s"',
+                    session='same_site = "lax"\nrenew_ahead = "0s"\nbinding = "enforce"',
                     extra=GATEWAY.format(kind=kind.kind, file=file),
                     wait=False,
                 )

@@ -141,6 +141,8 @@ async def test_websocket_goes_through(site: Site, browser: Browser) -> None:
         ssl=site.trust(),
         origin=site.bff.url,  # type: ignore[arg-type]
         additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())},
+        user_agent_header=browser.http.headers["User-Agent"],
+        local_addr=(PERSON, 0),
         proxy=None,
         open_timeout=30,
     ) as opened:

@@ -202,7 +202,8 @@ async def test_browser_gets_no_token_by_asking_itself(site: Site, browser: Brows
 async def test_nobody_gets_a_token_around_the_gateway(site: Site, browser: Browser) -> None:
     """Who reaches bff itself has still to know the secret."""
     asked = {
-        "Cookie": f"__Host-bff={browser.session_cookie}", "X-CSRF": "1", "X-Original-Method": "GET",
+        "Cookie": f"__Host-bff={browser.session_cookie}", "X-CSRF": "1",
+        "User-Agent": browser.http.headers["User-Agent"], "X-Original-Method": "GET",
         "X-Original-URI": "/api/orders/7", "X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/api/orders/7",
         "X-Forwarded-Host": HOST, "X-Forwarded-For": PERSON,
     }  # fmt: skip
@@ -270,6 +271,8 @@ async def test_other_site_opens_no_websocket(site: Site, browser: Browser, origi
             ssl=site.trust(),
             origin=origin,  # type: ignore[arg-type]
             additional_headers={"Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items())},
+            user_agent_header=browser.http.headers["User-Agent"],
+            local_addr=(PERSON, 0),
             proxy=None,
             open_timeout=30,
         ):
@@ -311,8 +314,16 @@ async def test_browser_cannot_have_its_address_dropped(site: Site, browser: Brow
         await eventually(lambda: len(site.bff.audited("access.denied")) > before, within=30)
     denied = site.bff.audited("access.denied")[before:]
 
-    assert {line["address"] for line in denied} <= {"127.0.0.1"}  # where `send` comes from
+    assert {line["address"] for line in denied} <= {PERSON}
     assert [] == site.seen()
+
+
+async def test_copied_cookie_does_not_work_elsewhere(site: Site, browser: Browser) -> None:
+    """Where sessions are bound to their browser, bff hears through the gateway which one it is."""
+    status, answer = await site.send("/api/orders/7", browser, headers={"User-Agent": "Thief/1.0"})
+
+    assert (401, True, []) == (status, b"session_elsewhere" in answer, site.seen())
+    assert 200 == (await browser.get("/api/orders/7")).status_code
 
 
 async def test_other_host_gets_nothing(site: Site, browser: Browser) -> None:
