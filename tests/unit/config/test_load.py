@@ -1,5 +1,6 @@
 """Loading a whole configuration: defaults, overrides, and what is said about mistakes."""
 
+from dataclasses import fields
 from ipaddress import ip_network
 from types import MappingProxyType
 
@@ -433,8 +434,7 @@ the configuration has 2 errors
 {disk.file}:2: error: oidc.client_id: is missing
     expected: a value: this key has no default
 {disk.file}:4: error: oidc.client_di: unknown key
-    expected: one of issuer, client_id, client_secret, client_auth, private_key, private_key_id, scopes, provider, \
-prompt, extra_parameters, resource, userinfo, id_token_hint, user_claims, timeout
+    expected: one of {", ".join(field.name for field in fields(OidcSettings))}
     hint: did you mean "client_id"?""" == str(caught.value)
 
 
