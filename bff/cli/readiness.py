@@ -45,7 +45,6 @@ def await_worker(folder: Path, pid: int, port: int | None, within: float, is_poi
 
     if not comes(report.exists):
         return False
-    report.unlink(missing_ok=True)
     is_listening = True if port is None else comes(lambda: listens(pid, port))
     if is_listening is None:
         time.sleep(_LISTENS_WITHIN)

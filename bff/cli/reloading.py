@@ -72,6 +72,10 @@ class ReloadingServer(MPServer):
             worker.start = start_and_wait  # type: ignore[method-assign]
         return worker
 
+    def has_served(self, index: int) -> bool:
+        """Whether the worker in this place has ever been ready."""
+        return (self.reports / str(self.wrks[index].inner.pid)).exists()
+
     def _gave_up(self, worker: WorkerProcess) -> bool:
         return bool(self.interrupt_signal) or not worker.inner.is_alive()
 

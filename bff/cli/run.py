@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 
+from bff.cli.deaths import Deaths
 from bff.cli.reloading import ReloadingServer
 from bff.cli.renewal_process import RenewalProcess
 from bff.cli.server_logs import SERVER_LOGS, build_server_level
@@ -68,6 +69,7 @@ def run(settings: Settings, config_path: Path) -> None:
         log_dictconfig=SERVER_LOGS,
     )
     server.settings, server.load = settings, load_config
+    server.respawned_wrks = Deaths(server.has_served)
     sys.stderr.write(f"bff serves {settings.public_url} on {listen} with {settings.server.workers} worker(s)\n")
     with TemporaryDirectory(prefix="bff-workers-") as folder:
         server.reports = Path(folder)

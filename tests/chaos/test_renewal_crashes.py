@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from bff.cli.listening import listens
 from tests.product import Browser
 from tests.world import NegIssuer, World, eventually, until
 
@@ -97,6 +98,17 @@ async def test_worker_that_is_killed_is_replaced_and_its_siblings_go_on(world: W
             await eventually(lambda: 3 == bff.output().count("jwks_fetched"), "the new worker")
             assert victim not in bff.worker_pids()
             assert [True] * 6 == [await served() for _ in range(6)]
+
+
+async def test_worker_that_is_killed_again_and_again_does_not_end_the_server(world: World, neg: NegIssuer):
+    """Its siblings go on: only workers that cannot even start are given up."""
+    with world.build(neg, workers=2) as bff:
+        for _ in range(3):
+            await eventually(lambda: 2 == sum(bool(listens(pid, bff.port)) for pid in bff.worker_pids()), within=30)
+            os.kill(max(bff.worker_pids()), signal.SIGKILL)
+        await eventually(lambda: 2 == sum(bool(listens(pid, bff.port)) for pid in bff.worker_pids()), within=30)
+        async with Browser(bff) as browser:
+            assert (await browser.user()) is None
 
 
 @pytest.mark.parametrize("outage", ["pause", "stop"])
