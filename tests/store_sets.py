@@ -189,7 +189,7 @@ class Cluster(_Set):
 
     def _start(self, *, durable: bool) -> None:
         for _ in range(3):
-            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "5000"]
+            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "30000"]
             options += ["--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no"]
             self.servers.append(start_valkey(*options, durable=durable))
         share = -(-SLOTS // 3)
@@ -216,9 +216,22 @@ class Cluster(_Set):
             )
 
     def await_whole(self) -> None:
-        """Returns as soon as every node knows every other one and serves."""
+        """Returns as soon as every node serves, and what any of them publishes is heard on every other one."""
         for server in self.servers:
             await_that(lambda server=server: self._serves(server), "the cluster is whole")  # type: ignore[misc]
+        for server in self.servers:
+            with ask(server.port) as node, node.pubsub() as ear:
+                ear.subscribe("probe")
+                for other in self.servers:
+                    await_that(lambda other=other, ear=ear: self._hears(ear, other), "the nodes hear each other")  # type: ignore[misc]
+
+    def _hears(self, ear: redis.client.PubSub, server: Valkey) -> bool:
+        with ask(server.port) as node:
+            node.publish("probe", server.port)
+        message = ear.get_message(ignore_subscribe_messages=True, timeout=0.5)
+        while message is not None and int(message["data"]) != server.port:
+            message = ear.get_message(ignore_subscribe_messages=True, timeout=0.5)
+        return message is not None
 
     def _serves(self, server: Valkey) -> bool:
         with ask(server.port) as node:
