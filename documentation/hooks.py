@@ -26,6 +26,8 @@ _STATUS = re.compile(r"^(\d{3})\. ", re.MULTILINE)  # a paragraph that begins wi
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _LANGUAGES = {".conf": "nginx", ".service": "ini", ".yml": "yaml"}  # where it is not the suffix
+# Of a folder, these: somebody's keys beside them are nobody's business.
+_SHOWN = frozenset({".Caddyfile", ".conf", ".json", ".service", ".toml", ".yaml", ".yml", "Caddyfile"})
 _LONGEST = 40_000  # characters of a file that is shown
 
 
@@ -133,7 +135,7 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     if path.is_file():
         return f"# {name}\n\n{_code(path)}"
-    found = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    found = sorted(file for file in path.rglob("*") if file.suffix in _SHOWN or file.name in _SHOWN)
     return f"# {name}/\n\n" + "\n".join(f"## {file.relative_to(path)}\n\n{_code(file)}" for file in found)
 
 
