@@ -97,11 +97,14 @@ class Browser:
         self.worker = worker
         self.cookies: dict[str, str] = {}
         self.strict: set[str] = set()  # names of cookies that do not come along from other sites
+        self.address = "192.0.2.7"
+        self.user_agent: str | None = None
 
     def at(self, worker: int) -> "Browser":
         """Return the same browser, whose next requests reach another worker."""
         other = Browser(self.world, worker)
         other.cookies, other.strict = self.cookies, self.strict
+        other.address, other.user_agent = self.address, self.user_agent
         return other
 
     async def request(
@@ -121,6 +124,8 @@ class Browser:
             sent.append((b"cookie", "; ".join(f"{name}={value}" for name, value in cookies.items()).encode()))
         if csrf:
             sent.append((b"x-csrf", b"1"))
+        if self.user_agent is not None:
+            sent.append((b"user-agent", self.user_agent.encode()))
         if body:
             sent.append((b"content-length", b"%d" % len(body)))
         sent += [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
@@ -136,7 +141,7 @@ class Browser:
             "query_string": query.encode("latin-1"),
             "root_path": "",
             "headers": sent,
-            "client": ("192.0.2.7", 40000),
+            "client": (self.address, 40000),
             "server": ("app.test", 443),
         }
         response = await call_asgi(self.world.apps[self.worker], scope, body)

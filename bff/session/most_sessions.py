@@ -67,6 +67,8 @@ class MostSessions:
 
     async def _admit(self, live: LiveSession, besides: bytes | None) -> None:
         async with self._turn(live.principal):
+            if not isinstance(await self._store.load(live.key, self._clock()), StoredSession):
+                raise CallbackRejected(REASON, "Another sign-in of yours has just ended this one.", status=403)
             others = await self._others(live, besides)
             surplus = len(others) - (self._most - 1)
             if surplus > 0 and self._ends_oldest:
@@ -79,8 +81,6 @@ class MostSessions:
                     "You are signed in in as many places as you may be. Sign out in one of them, then try again.",
                     status=403,
                 )
-        if self._ends_oldest and not isinstance(await self._store.load(live.key, self._clock()), StoredSession):
-            raise CallbackRejected(REASON, "Another sign-in of yours has just ended this one.", status=403)
 
     async def _others(self, live: LiveSession, besides: bytes | None) -> list[StoredSession]:
         """Return the user's other sessions, the oldest first."""
