@@ -17,10 +17,10 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-ann
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo console docs reference test lint format bench sbom lock clean
+.PHONY: help demo console docs reference test lint format bench bench-scale sbom lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## everything together at http://localhost:8080; with DEMO_ARGS=--check it tries itself out
 	@$(SET_UP) python issuer app console
@@ -68,6 +68,10 @@ reference: ## the tables of docs/configuration.md, from the settings
 bench: ## the benchmarks, with tables as the result
 	@$(SET_UP) python issuer nginx caddy wrk
 	@exec $(PY) -m benchmarks $(BENCH_ARGS)
+
+bench-scale: ## a million sessions, a login storm, a renewal storm; with BENCH_ARGS="store --sessions 20000" less of it
+	@$(SET_UP) python nginx
+	@exec $(PY) -m benchmarks.scale $(BENCH_ARGS)
 
 sbom: ## the bill of materials of a release, in build/bff.cdx.json
 	@$(SET_UP) python

@@ -100,7 +100,7 @@ async def _log_out(store: Store, directory: Directory, sessions: Sessions) -> fl
     times = []
     for _ in range(_ROUNDS):
         subject = str(uuid.uuid4())
-        await log_in(sessions, [subject] * OF_ONE_SUBJECT, 3600.0, _nothing)
+        await log_in(sessions, [subject] * OF_ONE_SUBJECT)
         began = time.perf_counter()
         progress = await ending.run(Selection(subject=subject), by="benchmark")
         times.append(time.perf_counter() - began)
@@ -111,7 +111,7 @@ async def _log_out(store: Store, directory: Directory, sessions: Sessions) -> fl
 
 async def _list(store: Store, vault: Vault, directory: Directory, sessions: Sessions) -> dict[str, float]:
     subject = str(uuid.uuid4())
-    await log_in(sessions, [subject] * OF_ONE_SUBJECT, 3600.0, _nothing)
+    await log_in(sessions, [subject] * OF_ONE_SUBJECT)
     (first,) = await store.find(now=time.time(), subjects=vault.subject_hashes(ISSUER, subject), limit=1)
 
     async def page(selection: Selection, after: bytes) -> None:
@@ -138,7 +138,7 @@ async def _timed(act: Callable[[], Awaitable[None]]) -> float:
 
 async def _read_cold(admin: Any, sessions: Sessions, url: str, key: str) -> dict[str, int]:
     """Count the commands that reach the server when a worker sees a cookie for the first time."""
-    (cookie,) = await log_in(sessions, [str(uuid.uuid4())], 3600.0, _nothing)
+    (cookie,) = await log_in(sessions, [str(uuid.uuid4())])
     async with opened(url, key) as (other, _, cold):
         await other.ping()  # the connection stands
         before = await _commands(admin)
@@ -156,7 +156,3 @@ async def _commands(admin: Any) -> dict[str, int]:
 async def _slow(admin: Any) -> list[tuple[str, float]]:
     entries = cast("list[dict[str, Any]]", await admin.slowlog_get(1000))
     return [(entry["command"][:40].decode("latin-1"), entry["duration"] / 1e6) for entry in entries]
-
-
-def _nothing() -> None:
-    """Nobody wants to know how far it is."""

@@ -63,17 +63,22 @@ def write_token(claims: Mapping[str, Any], head: bytes, sign: Callable[[bytes], 
     return (signed + b"." + encode(sign(signed))).decode("ascii")
 
 
-def make_grant(subject: str, now: float, *, lifetime: float = 3600.0) -> tuple[Grant, Principal]:
+def make_grant(
+    subject: str, now: float, *, lifetime: float = 3600.0, issuer: str = ISSUER
+) -> tuple[Grant, Principal]:
     """Return what a login of this subject gives, from an issuer that signs by RS256.
 
     The signatures are random bytes, as long as RSA's and no more compressible: nothing here checks them.
     """
-    access, claims = claims_of(subject, now, lifetime)
-    claims |= {"nonce": encode(os.urandom(32)).decode(), "at_hash": encode(os.urandom(16)).decode()}
+    access, claims = claims_of(subject, now, lifetime, issuer=issuer)
+    nonce = encode(os.urandom(32)).decode()
+    claims |= {"nonce": nonce, "at_hash": encode(os.urandom(16)).decode()}
     access_token, id_token = (write_token(each, _HEAD, _sign, _RSA) for each in (access, claims))
-    tokens = TokenSet(access_token, now, now + lifetime, encode(os.urandom(_REFRESH)).decode(), id_token, SCOPE)
+    # The stub issuer knows by it whose it is; no other reads it.
+    refresh = encode(os.urandom(_REFRESH)).decode() if issuer == ISSUER else f"{subject}.{nonce}.first"
+    tokens = TokenSet(access_token, now, now + lifetime, refresh, id_token, SCOPE)
     said = json.loads(base64.urlsafe_b64decode(id_token.split(".")[1] + "=="))
-    return Grant(tokens, said), Principal(ISSUER, subject, frozenset(said.get("roles", ())), said)
+    return Grant(tokens, said), Principal(issuer, subject, frozenset(said.get("roles", ())), said)
 
 
 def encode(part: bytes) -> bytes:
