@@ -5,7 +5,8 @@ import contextlib
 import re
 from dataclasses import dataclass
 
-_QUIET = 0.3  # seconds without a byte after which an answer counts as over
+ALL = 9  # answers: more than anybody gets, so that the end of the connection or silence ends the listening
+_QUIET = 0.3  # seconds without a byte after which an answer without a length of its own counts as over
 _ANSWER = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 
 
@@ -27,17 +28,18 @@ class Heard:
         return self.data.partition(b"\r\n\r\n")[2]
 
 
-async def say(port: int, *pieces: bytes, answers: int = 1, within: float = 5.0, quiet: float = _QUIET) -> Heard:
+async def say(port: int, *pieces: bytes, answers: int = 1, within: float = 30.0, quiet: float = _QUIET) -> Heard:
     """Send the pieces on one connection and listen until it is answered, the server closes it or falls silent.
 
     Args:
         port: on 127.0.0.1.
         pieces: written one after the other.
         answers: so many whole answers end the listening.
-        within: seconds to wait for the first byte of an answer.
-        quiet: seconds of silence after the last byte that end the listening.
+        within: seconds to wait for an answer that has to come, and for what is missing of it.
+        quiet: seconds of silence that end the listening where nobody can tell whether more is to come.
     """
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    has_bodies = not pieces[0].startswith(b"HEAD ")
     heard = bytearray()
     closed = False
     try:
@@ -46,8 +48,12 @@ async def say(port: int, *pieces: bytes, answers: int = 1, within: float = 5.0, 
                 writer.write(piece)
                 await writer.drain()
         try:
-            while _whole_answers(bytes(heard)) < answers:
-                async with asyncio.timeout(quiet if heard else within):
+            while True:
+                count, rest = _whole_answers(bytes(heard))
+                if count >= answers:
+                    break
+                is_awaited = not heard or (_lacks_bytes(rest, has_bodies=has_bodies) if rest else answers < ALL)
+                async with asyncio.timeout(within if is_awaited else quiet):
                     data = await reader.read(65536)
                 if not data:
                     closed = True
@@ -64,8 +70,15 @@ async def say(port: int, *pieces: bytes, answers: int = 1, within: float = 5.0, 
     return Heard(bytes(heard), closed)
 
 
-def _whole_answers(data: bytes) -> int:
-    """How many answers are here from the first byte to the last; interim ones do not count."""
+def _lacks_bytes(rest: bytes, *, has_bodies: bool) -> bool:
+    """Whether it is sure that the answer which begins here goes on."""
+    head, end, body = rest.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    return not end or (has_bodies and length is not None and len(body) < int(length[1]))
+
+
+def _whole_answers(data: bytes) -> tuple[int, bytes]:
+    """How many answers are here from the first byte to the last, interim ones aside; and what comes after them."""
     count = 0
     while data:
         head, end, rest = data.partition(b"\r\n\r\n")
@@ -77,9 +90,10 @@ def _whole_answers(data: bytes) -> int:
             data = rest
             continue
         if length is None and b"\r\ntransfer-encoding: chunked" in head.lower():
-            _, end, data = rest.partition(b"0\r\n\r\n")
+            _, end, following = rest.partition(b"0\r\n\r\n")
             if not end:
                 break
+            data = following
         elif length is not None:
             if len(rest) < int(length[1]):
                 break
@@ -87,7 +101,7 @@ def _whole_answers(data: bytes) -> int:
         else:
             break  # ends with the connection, or has no body: silence tells
         count += 1
-    return count
+    return count, data
 
 
 def request(

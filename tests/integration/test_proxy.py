@@ -473,7 +473,7 @@ async def test_expect_continue_is_answered_here(bff: Bff, echo: Echo):
         "Expect: 100-continue",
         "Content-Length: 4",
     )
-    heard = await say(bff.port, head, b"body", quiet=1.0)
+    heard = await say(bff.port, head, b"body")
 
     assert 200 == heard.statuses[-1]
     assert b"body" == bytes(echo.requests[0].body)

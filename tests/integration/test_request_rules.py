@@ -232,6 +232,6 @@ async def test_options_on_our_endpoints_has_our_headers(bff: Bff, path: str, all
 async def test_header_limits_hold_wherever_a_request_goes(bff: Bff, path: str, crowd: str):
     """RFC 6585 §5, at the front door as well."""
     lines = ["X-Big: " + "x" * 40_000] if crowd == "large" else [f"X-{number}: y" for number in range(150)]
-    heard = await say(bff.port, request("GET", path, host_of(bff), "X-CSRF: 1", *lines), quiet=1.0)
+    heard = await say(bff.port, request("GET", path, host_of(bff), "X-CSRF: 1", *lines))
 
     assert [431] == heard.statuses or (path == "/bff/unknown" and [404] == heard.statuses)

@@ -54,7 +54,7 @@ async def send(bff: Bff, cookie: str, method: bytes, tail: bytes, lines: list[tu
     head = [method + b" /echo" + tail + b" HTTP/1.1", b"Host: " + host, b"X-CSRF: 1", b"Connection: close"]
     head.append(b"Cookie: __Host-bff=" + cookie.encode())
     head += [name + b": " + value for name, value in lines]
-    return await say(bff.port, b"\r\n".join(head) + b"\r\n\r\n", within=2.0, quiet=0.05)
+    return await say(bff.port, b"\r\n".join(head) + b"\r\n\r\n", within=5.0)
 
 
 async def signed_in(bff: Bff) -> str:
