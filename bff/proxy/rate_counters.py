@@ -19,11 +19,12 @@ from limits.errors import StorageError
 
 from bff.events import Emit
 from bff.proxy.limits import Hit
+from bff.session.stores.redis_records import FAULTS
+from bff.session.stores.redis_servers import Servers, connect
 
 _PATIENCE = 0.25  # seconds that a request waits for Redis to count it
 _AWAY = 5.0  # seconds that a Redis which failed is left alone
 _COUNTERS = 100_000  # in one worker's memory; the longest unused go first
-_SCHEMES = {"redis": "async+redis", "rediss": "async+rediss", "unix": "async+redis+unix"}
 
 
 class WorkerCounters(MemoryStorage):
@@ -57,11 +58,35 @@ class WorkerCounters(MemoryStorage):
         return count if expires_at > time.time() else 0
 
 
+class SharedCounters(RedisStorage):
+    """The library's storage in Redis, on connections made as the session store makes its own."""
+
+    def __init__(self, servers: Servers, prefix: str) -> None:
+        self.servers = servers
+        # The library wants an address to choose its code by; it does not connect to it.
+        super().__init__(
+            "async+redis://127.0.0.1:6379",
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix=f"{prefix}:limits",
+        )
+
+    def configure_bridge(self) -> None:
+        """Have the library use our client."""
+        self.bridge.storage = self.servers.client  # type: ignore[attr-defined] # redis-py's
+        self.bridge.connection_getter = lambda _: self.servers.client  # type: ignore[attr-defined]
+
+    @property
+    def base_exceptions(self) -> tuple[type[Exception], ...]:
+        """What the library is to take for a fault of the storage."""
+        return FAULTS
+
+
 class Counters:
     """Where hits are counted: in Redis while it answers, in memory otherwise."""
 
     def __init__(
-        self, shared: RedisStorage | None, emit: Emit, clock: Callable[[], float] = time.monotonic
+        self, shared: SharedCounters | None, emit: Emit, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._own = SlidingWindowCounterRateLimiter(WorkerCounters())
         self._redis = shared
@@ -92,7 +117,7 @@ class Counters:
     async def close(self) -> None:
         """Let go of the connections."""
         if self._redis is not None:
-            await self._redis.bridge.get_connection().aclose()  # type: ignore[attr-defined] # redis-py's client
+            await self._redis.servers.close()
 
     def _lose(self, error: Exception) -> None:
         self._away_until = self._clock() + _AWAY
@@ -102,25 +127,17 @@ class Counters:
             self._emit("limits.storage_unavailable", {"error": type(cause).__name__})
 
 
-def open_redis(store: str, timeout: float) -> RedisStorage | None:
+def open_redis(store: str, timeout: float) -> SharedCounters | None:
     """Return the Redis of this session store as a place to count in; None for stores of another kind.
 
     `timeout` is seconds for any single call.
     """
-    scheme, _, rest = store.partition(":")
-    if scheme not in _SCHEMES:
+    if store.startswith(("memory:", "sqlite:")):
         return None
-    address, _, query = rest.partition("?")
+    address, _, query = store.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     prefix = options.pop("prefix", "bff")  # ours, which redis-py does not know
-    return RedisStorage(
-        f"{_SCHEMES[scheme]}:{address}" + (f"?{urlencode(options)}" if options else ""),
-        wrap_exceptions=True,
-        implementation="redispy",
-        key_prefix=f"{prefix}:limits",
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-    )
+    return SharedCounters(connect(f"{address}?{urlencode(options)}", timeout), prefix)
 
 
 async def _hit(limiter: SlidingWindowCounterRateLimiter, item: RateLimitItem, key: str) -> float | None:

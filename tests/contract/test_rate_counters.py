@@ -12,6 +12,7 @@ from bff.config.settings import LimitsSettings, Secret
 from bff.config.value_types import Rate
 from bff.errors import TooManyRequests
 from bff.proxy.limits import Gate
+from tests.contract.conftest import empty_store
 from tests.internet import make_settings
 from tests.processes import ROOT
 from tests.servers import start_valkey
@@ -59,6 +60,23 @@ async def test_workers_count_together(address):
     assert ([True, True, True, False, False], True) == (outcomes, other)
     prefix = b"mine:limits" if address == "prefix" else b"bff:limits"
     assert {True} == {key.startswith(prefix) for key in keys}
+    assert {"limits.reached"} == {name for name, _ in told}
+
+
+@pytest.mark.parametrize("kind", ["sentinel", "cluster", "secured"])
+async def test_workers_count_together_on_several_servers(kind, request, tmp_path):
+    """Both windows of a counter are on one node of a cluster; and a rate has no other servers than the sessions."""
+    told = []
+    url = empty_store(kind, request, tmp_path)
+    one, two = build(url, told), build(url, told)
+    try:
+        outcomes = [await passes(worker) for worker in (one, two, one, two, one)]
+        other = await passes(two, "b")
+    finally:
+        await one.close()
+        await two.close()
+
+    assert ([True, True, True, False, False], True) == (outcomes, other)
     assert {"limits.reached"} == {name for name, _ in told}
 
 
