@@ -10,5 +10,5 @@ export default defineConfig({
   },
   // bff stands in front (`[spa] upstream = "http://127.0.0.1:5173"`), so a moved port would go unnoticed.
   server: { host: "127.0.0.1", port: 5173, strictPort: true },
-  test: { environment: "node", include: ["src/**/*.test.ts"] },
+  test: { environment: "node", testTimeout: 60_000, include: ["src/**/*.test.ts"] }, // milliseconds: the machine may be busy
 });

@@ -13,5 +13,5 @@ export default defineConfig({
   },
   server: { host: "127.0.0.1", port: 5174, strictPort: true },
   preview: { host: "127.0.0.1", port: 5174, headers: { "Content-Security-Policy": POLICY } },
-  test: { environment: "node", include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"] },
+  test: { environment: "node", testTimeout: 60_000, include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"] }, // milliseconds: the machine may be busy
 });

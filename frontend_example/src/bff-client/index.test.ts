@@ -481,7 +481,7 @@ describe("watching the session", () => {
 
     await createBffClient({ fetch: serve(json(ALICE)).fetch }).logout();
 
-    await vi.waitFor(() => expect(tab.seen).toEqual(["alice", null]));
+    await vi.waitFor(() => expect(tab.seen).toEqual(["alice", null]), 30_000);
     expect(tab.calls).toHaveLength(1);
   });
 
@@ -492,7 +492,7 @@ describe("watching the session", () => {
 
     await rejection(other.get("/api/tasks"));
 
-    await vi.waitFor(() => expect(tab.seen).toEqual(["alice", null]));
+    await vi.waitFor(() => expect(tab.seen).toEqual(["alice", null]), 30_000);
     expect(tab.calls).toHaveLength(1);
   });
 
