@@ -118,7 +118,7 @@ async def test_a_store_closes_in_time_while_its_server_is_silent(valkey: Valkey)
     await listen(store)
     valkey.pause()
     try:
-        async with asyncio.timeout(5 * TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             await store.close()
     finally:
         valkey.resume()
@@ -158,7 +158,7 @@ async def test_a_half_open_push_connection_is_noticed(store: Store, valkey: Valk
 
     valkey.pause()
     try:
-        async with asyncio.timeout(4 * TIMEOUT):
+        async with asyncio.timeout(PATIENCE):
             assert Lost() == await ear.next()
     finally:
         valkey.resume()
