@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
@@ -26,7 +27,7 @@ from bff.session.stores import open_store
 from bff.session.stores.redis_scripts import CREATE
 from bff.session.vault import Vault
 
-LIMITS = Limits(idle=12 * 3600.0, absolute=24 * 3600.0, renew_ahead=60.0, cache_size=1000)
+LIMITS = Limits(idle=12 * 3600.0, absolute=24 * 3600.0, renew_ahead=60.0)
 _AT_ONCE = 16  # writes under way in each process
 _BATCH = 200  # logins that are sent together while filling
 _PATIENCE = 30.0  # seconds for one call: the machine is busy on purpose
@@ -37,7 +38,7 @@ async def _revoke_nothing(_tokens: TokenSet) -> None:
 
 
 @asynccontextmanager
-async def opened(url: str, key: str) -> AsyncIterator[tuple[Store, Vault, Sessions]]:
+async def opened(url: str, key: str, *, cache_size: int = 1000) -> AsyncIterator[tuple[Store, Vault, Sessions]]:
     """The store, and a worker's parts around it."""
     store = open_store(url, timeout=_PATIENCE)
     vault = Vault(KeyRing([key]), CLIENT_ID)
@@ -48,7 +49,7 @@ async def opened(url: str, key: str) -> AsyncIterator[tuple[Store, Vault, Sessio
         feed=ChangeFeed(store, ignore),
         revocations=Revocations(_revoke_nothing, background, ignore),
         background=background,
-        limits=LIMITS,
+        limits=replace(LIMITS, cache_size=cache_size),
         clock=time.time,
         emit=ignore,
     )

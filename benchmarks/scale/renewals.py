@@ -30,6 +30,7 @@ _PAUSE = 20.0  # seconds between two requests of a session
 _FILL_RATE = 600  # sessions a second that are written at least
 _SLOW = 0.25  # seconds that no request may take
 _BATCH = 200
+_PATIENCE = 30.0  # seconds for the last renewals
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, _SLOW, 0.5, 1.0)  # seconds
 
 
@@ -77,7 +78,7 @@ def _rows(names: Sequence[str], counts: Sequence[int]) -> list[list[str]]:
     return [[name, str(count)] for name, count in zip(names, counts, strict=True)]
 
 
-async def measure(sessions: int, *, ahead: float) -> Seen:
+async def measure(sessions: int, *, ahead: float, window: float = WINDOW, pause: float = _PAUSE) -> Seen:
     """Fill a store with sessions that are due together, and use them until they have all been renewed."""
     options = {
         "workers": WORKERS,
@@ -91,41 +92,43 @@ async def measure(sessions: int, *, ahead: float) -> Seen:
         StubIssuerServer(delay=_ISSUER_TAKES, lifetime=_LIFETIME) as issuer,
         start_product(issuer, api, store=valkey.url, **options) as bff,
     ):
-        ends_at = time.time() + sessions / _FILL_RATE + 1.3 * ahead + _PAUSE
-        cookies = await _fill(bff, issuer.url, sessions, ends_at)
+        ends_at = time.time() + sessions / _FILL_RATE + 1.3 * ahead + pause
+        cookies = await _fill(bff, issuer.url, sessions, ends_at, window)
         seen = Seen()
         before = cpu_seconds(tree(bff.process.pid))
         shares = [cookies[at::_CONNECTIONS] for at in range(min(_CONNECTIONS, sessions))]
-        until = ends_at + WINDOW + _PAUSE / 2
+        until = ends_at + window + pause / 2
         showing = asyncio.create_task(_show(seen, issuer, until))
-        await asyncio.gather(*(_use(bff, share, until, seen) for share in shares))
+        await asyncio.gather(*(_use(bff, share, until, pause, seen) for share in shares))
         await showing
         seen.cpu = cpu_seconds(tree(bff.process.pid)) - before
-        seen.issuer = issuer.seen()
+        seen.issuer = await _all_renewed(issuer, sessions)
         seen.waited = bff.output().count('"event": "renewal.waited"')
         return seen
 
 
-async def _fill(bff: Bff, issuer: str, number: int, ends_at: float) -> list[str]:
+async def _fill(bff: Bff, issuer: str, number: int, ends_at: float, window: float) -> list[str]:
     cookies: list[str] = []
     async with opened(bff.store, bff.keys.read_text().split()[0]) as (store, _, sessions):
         flush = await gather_writes(store)
         while len(cookies) < number:
             subjects = [random_uuid() for _ in range(min(_BATCH, number - len(cookies)))]
-            lifetime = ends_at - time.time() + random.uniform(0, WINDOW)
+            lifetime = ends_at - time.time() + random.uniform(0, window)
             cookies += await log_in(sessions, subjects, lifetime, issuer=issuer)
             await flush()
             sys.stderr.write(f"\rscale: {len(cookies)} of {number} sessions ")
     return cookies
 
 
-async def _use(bff: Bff, cookies: Sequence[str], until: float, seen: Seen) -> None:
+async def _use(bff: Bff, cookies: Sequence[str], until: float, pause: float, seen: Seen) -> None:
     """Be the browsers of some sessions, one request after the other over one connection."""
-    pause = _PAUSE / len(cookies)
-    await asyncio.sleep(random.uniform(0, pause))
+    step = pause / len(cookies)
+    await asyncio.sleep(random.uniform(0, step))
     due = time.perf_counter()
+    is_last = False
     async with Wire(bff.port) as wire:
-        while time.time() < until:
+        while not is_last:
+            is_last = time.time() >= until  # whoever was not in use while its token was due is now
             for cookie in cookies:
                 began = time.perf_counter()
                 answer = await wire.get(
@@ -134,8 +137,16 @@ async def _use(bff: Bff, cookies: Sequence[str], until: float, seen: Seen) -> No
                 ended = time.perf_counter()
                 seen.times.append(ended - began)
                 seen.statuses[answer.status] += 1
-                due = max(due + pause, ended)
+                due = max(due + step, ended)
                 await asyncio.sleep(due - ended)
+
+
+async def _all_renewed(issuer: StubIssuerServer, sessions: int) -> dict[str, int]:
+    """Return what the issuer has seen, once the renewals in the background have reached it."""
+    deadline = time.monotonic() + _PATIENCE
+    while (seen := issuer.seen()).get("refresh_token", 0) < sessions and time.monotonic() < deadline:
+        await asyncio.sleep(0.1)
+    return seen
 
 
 async def _show(seen: Seen, issuer: StubIssuerServer, until: float) -> None:

@@ -1,5 +1,7 @@
 """A store full of sessions: what each takes, and how long operators and the issuer wait for an answer."""
 
+import asyncio
+import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -9,8 +11,9 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from benchmarks.machine import cpu_seconds, memory, tree
 from benchmarks.scale.filling import fill, log_in, opened
-from benchmarks.scale.tokens import ISSUER
+from benchmarks.scale.tokens import ISSUER, random_uuid
 from benchmarks.tables import print_table
 from bff.crypto.key_ring import new_key
 from bff.events import ignore
@@ -19,10 +22,12 @@ from bff.session.ending import Ending
 from bff.session.records import Store
 from bff.session.sessions import Sessions
 from bff.session.vault import Vault
-from tests.servers import start_valkey
+from tests.servers import Valkey, start_valkey
 
 OF_ONE_SUBJECT = 50  # sessions
 PAGE = 50  # sessions
+COLD_READS = 5000  # to find out what one costs
+_WARM_UP = 200
 _ROUNDS = 9
 _SLOW = 5000  # microseconds that a command may block the server
 _KB = 1024
@@ -38,12 +43,22 @@ class Figures:
     logout: float
     pages: dict[str, float]
     cold_read: dict[str, int]  # commands that one first request on a worker costs, by name
+    cold: "Cold"
     slow: list[tuple[str, float]]  # commands that blocked the server for too long, and for how long
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """What reading a session for the first time costs."""
+
+    worker_cpu: float  # seconds
+    store_cpu: float  # seconds
+    memory: float  # bytes of a worker for each session that it remembers
 
 
 async def run(*, sessions: int) -> None:
     """Measure and print."""
-    figures = await measure(sessions, fill_with=fill)
+    figures = await measure(sessions)
     print_table(
         f"{figures.sessions} sessions in Valkey, each with an access token and an ID token of a kilobyte",
         ["", "measured", "target"],
@@ -53,6 +68,9 @@ async def run(*, sessions: int) -> None:
             [f"log out one subject's {OF_ONE_SUBJECT} sessions, ms", f"{figures.logout * 1e3:.1f}", "20"],
             *([f"list a page, {name}, ms", f"{took * 1e3:.1f}", "50"] for name, took in figures.pages.items()),
             ["store round trips of a first request", str(sum(figures.cold_read.values())), "1"],
+            ["CPU us of a worker for a first read", f"{figures.cold.worker_cpu * 1e6:.0f}", ""],
+            ["CPU us of Valkey for it", f"{figures.cold.store_cpu * 1e6:.0f}", ""],
+            ["bytes of a worker for a session it remembers", f"{figures.cold.memory:.0f}", ""],
             [f"commands that took longer than {_SLOW / 1e3:.0f} ms", str(len(figures.slow)), "0"],
         ],
     )
@@ -61,7 +79,7 @@ async def run(*, sessions: int) -> None:
         print(f"SLOWLOG: {took * 1e3:.1f} ms {command}")
 
 
-async def measure(number: int, *, fill_with: Callable[[str, str, int], float]) -> Figures:
+async def measure(number: int, *, cold_reads: int = COLD_READS) -> Figures:
     """Fill a Valkey, and time what is done with it."""
     key = new_key()
     with start_valkey() as valkey:
@@ -69,7 +87,7 @@ async def measure(number: int, *, fill_with: Callable[[str, str, int], float]) -
             await admin.config_set("slowlog-log-slower-than", _SLOW)
             await admin.config_set("slowlog-max-len", 1000)
             before = await _used(admin)
-            filled_in = fill_with(valkey.url, key, number)
+            filled_in = await asyncio.to_thread(fill, valkey.url, key, number)
             each = (await _used(admin) - before) / number
             directory = Directory(store, vault, ISSUER)
             return Figures(
@@ -79,6 +97,7 @@ async def measure(number: int, *, fill_with: Callable[[str, str, int], float]) -
                 logout=await _log_out(store, directory, sessions),
                 pages=await _list(store, vault, directory, sessions),
                 cold_read=await _read_cold(admin, sessions, valkey.url, key),
+                cold=await _cost_of_cold(valkey, sessions, key, cold_reads),
                 slow=await _slow(admin),
             )
 
@@ -146,6 +165,24 @@ async def _read_cold(admin: Any, sessions: Sessions, url: str, key: str) -> dict
         after = await _commands(admin)
     counted = {name: times - before.get(name, 0) for name, times in after.items()}
     return {name: times for name, times in counted.items() if times and name != "info"}
+
+
+async def _cost_of_cold(valkey: Valkey, sessions: Sessions, key: str, number: int) -> Cold:
+    cookies = [
+        cookie.encode() for cookie in await log_in(sessions, [random_uuid() for _ in range(_WARM_UP + number)])
+    ]
+    async with opened(valkey.url, key, cache_size=_WARM_UP + number) as (_, _, cold):
+        for cookie in cookies[:_WARM_UP]:
+            await cold.resolve(cookie)
+        ours, its = [os.getpid()], tree(valkey.process.pid)
+        before, cpu, store_cpu = memory(ours[0]).rss, cpu_seconds(ours), cpu_seconds(its)
+        for cookie in cookies[_WARM_UP:]:
+            await cold.resolve(cookie)
+        return Cold(
+            worker_cpu=(cpu_seconds(ours) - cpu) / number,
+            store_cpu=(cpu_seconds(its) - store_cpu) / number,
+            memory=(memory(ours[0]).rss - before) / number,
+        )
 
 
 async def _commands(admin: Any) -> dict[str, int]:
