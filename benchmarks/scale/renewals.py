@@ -144,7 +144,7 @@ async def _use(bff: Bff, cookies: Sequence[str], until: float, pause: float, see
 async def _all_renewed(issuer: StubIssuerServer, sessions: int) -> dict[str, int]:
     """Return what the issuer has seen, once the renewals in the background have reached it."""
     deadline = time.monotonic() + _PATIENCE
-    while (seen := issuer.seen()).get("refresh_token", 0) < sessions and time.monotonic() < deadline:
+    while (seen := issuer.seen()).get("refresh_token", 0) < sessions and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     return seen
 
