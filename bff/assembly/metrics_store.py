@@ -7,6 +7,7 @@ from typing import TypeVar
 from bff.errors import SessionStoreUnavailable
 from bff.observe import metrics_catalog as catalog
 from bff.observe.metrics import Metrics
+from bff.session.facts import HasFacts
 from bff.session.records import Change, Ended, Lost, Restored, Store, StoredSession
 from bff.session.stores import audit_of, documents_of, tally_of
 
@@ -35,6 +36,8 @@ class MeasuredStore:
         self.documents = documents_of(store)
         self.audit = audit_of(store)
         self.tally = tally_of(store)
+        if isinstance(store, HasFacts):
+            self.facts = store.facts
 
     async def create(self, record: StoredSession) -> None:
         """See `SessionStore.create`."""

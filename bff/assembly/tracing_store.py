@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from bff.observe.tracing import Kind, Tracing
+from bff.session.facts import HasFacts
 from bff.session.records import Store
 from bff.session.stores import audit_of, documents_of, tally_of
 
@@ -40,6 +41,8 @@ class _TracedStore:
         self.documents = documents_of(store)
         self.audit = audit_of(store)
         self.tally = tally_of(store)
+        if isinstance(store, HasFacts):
+            self.facts = store.facts
         for operation in OPERATIONS:
             setattr(self, operation, _traced(getattr(store, operation), operation, system, tracing))
         for operation in _PLAIN:

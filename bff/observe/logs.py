@@ -19,6 +19,7 @@ _LOUD = {
     "renewal.refused": logging.WARNING,
     "renewal.postponed": logging.WARNING,
     "store.push_lost": logging.WARNING,
+    "store.evicts": logging.WARNING,
     "issuer.unavailable": logging.WARNING,
     "tokens.revocation_failed": logging.WARNING,
     "background.failed": logging.WARNING,
