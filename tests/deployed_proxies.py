@@ -130,7 +130,7 @@ def wait_for_name(proxy: DeployedProxy) -> None:
         ServerFailed: it does not.
     """
     trust = ssl.create_default_context(cafile=str(proxy.certificate))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while True:
         try:
             with socket.create_connection(("127.0.0.1", proxy.port), 5) as plain:

@@ -123,7 +123,7 @@ def site(request: pytest.FixtureRequest, product: Product) -> Iterator[Site]:
 
 
 def wait_for_socket(where: Path, bff: Bff) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and bff.process.is_running:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.connect(str(where))
