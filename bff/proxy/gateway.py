@@ -116,19 +116,11 @@ class Gateway:
                 send = told_in_headers(send)
             await self._refused({**scope, "bff.error": error}, receive, send)
             return
-        decided: Scope = {
-            "type": "http",
-            "method": asked.method,
-            "raw_path": asked.path,
-            "query_string": asked.query,
-            "headers": scope["headers"],
-            "client": scope["client"],
-            "http_version": scope["http_version"],
-            "bff.asked": asked,
-        }
+        scope["method"], scope["raw_path"], scope["query_string"] = asked.method, asked.path, asked.query
+        scope["bff.asked"] = asked
         if not self._dialect.passes_refusals:
             send = told_in_headers(send)
-        await self._carry(decided, receive, send, found[0], found[1])
+        await self._carry(scope, receive, send, found[0], found[1])
 
     async def _answer(self, scope: Scope, _receive: Receive, send: Send, route: Route, rest: str) -> None:
         asked: Asked = scope["bff.asked"]

@@ -1,7 +1,7 @@
 """What a gateway is answered: the headers that it hands on, or a refusal in the form that it can pass. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from bff.http.cookies import keep_cookies
 from bff.http.problems import NO_STORE, Headers
@@ -45,17 +45,19 @@ def told_in_headers(send: Send) -> Send:
     """Return a `send` for a gateway that lets only 401 and 403 through: headers say the rest."""
     refusal: Message | None = None
 
-    async def answer(message: Message) -> None:
+    async def tell(message: Message) -> None:
         nonlocal refusal
-        if refusal is None and message.get("status", 200) != 200:
+        if refusal is None:
             refusal = message  # its body is wanted first
             return
-        if refusal is not None:
-            status: int = refusal["status"]
-            document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
-            told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
-            status = 401 if status in {302, 401} else 403
-            await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
+        status: int = refusal["status"]
+        document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
+        told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
+        status = 401 if status in {302, 401} else 403
+        await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
         await send(message)
+
+    def answer(message: Message) -> Awaitable[None]:
+        return tell(message) if refusal is not None or message.get("status", 200) != 200 else send(message)
 
     return answer
