@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from bff.config.settings import OidcSettings, ServerSettings, Settings
+from bff.from_settings import build_session_limits
 from bff.session.renewal_turns import Turns
 from tests.internet import settle
 
@@ -120,3 +122,15 @@ async def test_turn_of_a_renewal_that_is_cancelled_when_it_came_goes_on():
 
     assert ["next"] == renewals.running
     await renewals.end("next")
+
+
+@pytest.mark.parametrize(("workers", "configured", "share"), [(1, 100, 100), (4, 100, 25), (3, 100, 34), (8, 2, 1)])
+def test_each_worker_has_its_share_of_the_renewals(workers, configured, share):
+    """`oidc.max_concurrent_renewals` is for all of them together; none is left without any."""
+    settings = Settings(
+        public_url="https://app.example",
+        oidc=OidcSettings(issuer="https://op.test", client_id="spa", max_concurrent_renewals=configured),
+        server=ServerSettings(workers=workers),
+    )
+
+    assert share == build_session_limits(settings).renewals_at_once

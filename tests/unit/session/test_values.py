@@ -7,7 +7,7 @@ from bff.oidc.grant import Grant
 from bff.session.freshness import Freshness, RenewalTimes, freshness, renewal_times
 from bff.session.live import LiveSession, News
 from bff.session.session import Summary, build_summary, parse_summary
-from bff.session.ticket import Ticket, new_ticket, parse_ticket
+from bff.session.ticket import Ticket, handle_of, new_ticket, parse_ticket
 from bff.session.vault import Vault
 from tests.values import KEY, NOW, OLD_KEY, RING, TICKET, make_principal, make_session, make_tokens
 
@@ -38,6 +38,11 @@ def test_store_key_needs_both_halves_and_tells_neither():
 
     assert (3, {32}) == (len(keys), {len(key) for key in keys})
     assert "Ticket(***)" == repr(TICKET)
+
+
+def test_handle_is_how_the_store_key_begins():
+    """96 bits of a keyed hash: they name the session, and open and find nothing without the store."""
+    assert TICKET.store_key.hex()[:24] == handle_of(TICKET.store_key)
 
 
 # ── freshness ────────────────────────────────────────────────────────────────────────────────────────────
