@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from frontend_example.demo.set_up import PROMETHEUS, PROMTOOL
 from tests.processes import ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
+PATIENCE = 60.0  # seconds
 EVERY = "1s"  # how often it scrapes, how long that may take, and how often it looks at its rules
 
 
@@ -52,6 +54,16 @@ class Prometheus(Server):
             cwd=self.folder,
         )
         self.process.wait_for_port(port)
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        """It listens before it has read its (empty) log of samples, and answers with 503 until then."""
+        deadline = time.monotonic() + PATIENCE
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
+            while client.get("/-/ready").status_code != 200:
+                if time.monotonic() > deadline or not self.process.is_running:
+                    raise ServerFailed(f"Prometheus did not get ready:\n{self.process.output}")
+                time.sleep(0.05)
 
     def close(self) -> None:
         super().close()
@@ -63,7 +75,7 @@ class Prometheus(Server):
         Raises:
             ServerFailed: it refused; a query that it does not understand is told with its reason.
         """
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
             answer = await client.get(f"/api/v1/{path}", params=parameters)
         if answer.status_code != 200:
             raise ServerFailed(f"{path} {parameters}: {answer.text}")

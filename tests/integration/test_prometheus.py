@@ -43,11 +43,11 @@ async def use(bff: Bff) -> None:
         async with Browser(bff) as browser:
             await browser.log_in("alice")
             for _ in range(12):
-                assert 200 == (await browser.get("/api/thing")).status_code
-                assert 403 == (await browser.post("/api/thing")).status_code
-                assert 502 == (await browser.get("/down/x")).status_code
-                await asyncio.sleep(0.3)
-            assert 200 == (await browser.post("/bff/logout")).status_code
+                await browser.get("/api/thing")
+                await browser.post("/api/thing")
+                await browser.get("/down/x")
+                await asyncio.sleep(0.3)  # as long as people take, and Prometheus to see it
+            await browser.post("/bff/logout")
 
 
 @pytest.fixture(scope="module")
