@@ -18,9 +18,9 @@ from tests.processes import ROOT, ServerProcess, reserve_port
 from tests.unit.test_deployment_files import BFF_TOML, arguments, compose
 from tests.unit.test_dockerfile import stages
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds
 
 
 class Image:

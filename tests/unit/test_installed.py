@@ -11,6 +11,8 @@ import pytest
 from tests.processes import ROOT
 from tests.unit.test_archives import VERSION, build
 
+pytestmark = pytest.mark.timeout(300)  # environments and a cold type checker take their time on a busy machine
+
 # What docs/library.md tells programs to use.
 PROGRAM = """
 from collections.abc import Mapping
