@@ -17,6 +17,7 @@ from bff.errors import (
     IssuerUnavailable,
     RenewalUnchecked,
     SessionExpired,
+    SessionFromNewerVersion,
     SessionStoreUnavailable,
     TokenRejected,
 )
@@ -261,6 +262,6 @@ class Renewer:
     def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
         try:
             stored = self._vault.open(current.key, current.sealed, live.ticket)
-        except CannotOpenError:  # sealed with a key that this worker does not have yet
+        except (CannotOpenError, SessionFromNewerVersion):  # of a key, or a form, that this worker does not have yet
             return False
         return bool(stored.tokens == renewed.tokens)

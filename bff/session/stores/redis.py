@@ -1,12 +1,14 @@
 """The store of several machines: Redis or Valkey, alone, followed by sentinels, or as a cluster."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from redis.exceptions import ReadOnlyError
 
+from bff.errors import SessionStoreUnavailable
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
 from bff.session.stores.feed import Feed, Subscription
@@ -22,12 +24,19 @@ from bff.session.stores.redis_servers import CONNECTIONS, connect
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
 
+SKEW = 1.0  # seconds that clocks may differ before it matters to anybody
+
 
 class RedisStore:
     """Implements `Store`. Each method that writes is one script; in a cluster one for each server it concerns."""
 
-    def __init__(self, url: str, *, prefix: str = "bff", timeout: float = 2.0) -> None:
-        """`url` is as `redis_servers.connect` reads it. Raises `ValueError` or `TypeError` when it does not."""
+    def __init__(
+        self, url: str, *, prefix: str = "bff", timeout: float = 2.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`url` is as `redis_servers.connect` reads it. Raises `ValueError` or `TypeError` when it does not.
+
+        `clock` is this machine's, to know how far it is from the server's.
+        """
         self._servers = servers = connect(url, timeout)
         self._client = client = servers.client
         self._timeout = timeout
@@ -50,13 +59,15 @@ class RedisStore:
         self.documents = RedisDocuments(client, prefix, self._bounded)
         self.tally = RedisTally(client, prefix, self._bounded)
         self.audit = RedisAudit(client, prefix, self._bounded)
-        self.facts = RedisFacts(client, self._bounded)
+        self.facts = RedisFacts(client, self._bounded, clock)
+        self._ahead = 0.0  # seconds that the server's clock is ahead of this machine's
 
     # ── life cycle ───────────────────────────────────────────────────────────────────────────────────────
 
     async def open(self) -> None:
         """Connect once, which proves that address and credentials are good."""
         await self.ping()
+        await self._compare_clocks()
 
     async def close(self) -> None:
         """End the watch and close every connection."""
@@ -76,6 +87,7 @@ class RedisStore:
 
     async def purge(self, now: float, limit: int = 1000) -> int:
         """Remove records that are past their end. Redis removes names and leases by itself."""
+        await self._compare_clocks()
         async with self._bounded():
             removed = await self._index.purge(now, limit)
         return removed + await self.documents.purge(now, limit - removed)
@@ -177,7 +189,8 @@ class RedisStore:
     # ── coordination ─────────────────────────────────────────────────────────────────────────────────────
 
     async def acquire(self, key: bytes, owner: bytes, now: float, ttl: float) -> int | None:
-        """Take or prolong the lease."""
+        """Take or prolong the lease. Machines agree on its end by the server's clock, whatever theirs say."""
+        now += self._ahead
         async with self._bounded():
             fence: int | None = await self._acquire(
                 [self._keys.lease(key), *self._keys.fence], [owner, now, now + ttl, scripts.GRACE]
@@ -210,6 +223,11 @@ class RedisStore:
         return subscription
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _compare_clocks(self) -> None:
+        with suppress(SessionStoreUnavailable):  # or not allowed: this machine's is taken to be right
+            ahead, _ = await self.facts.compare_clocks()
+            self._ahead = ahead if abs(ahead) >= SKEW else 0.0
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncGenerator[None]:

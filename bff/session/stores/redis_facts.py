@@ -16,13 +16,19 @@ _TRIES = 5
 class RedisFacts:
     """Implements `TellsFacts`."""
 
-    def __init__(self, client: Redis, bounded: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        bounded: Callable[[], AbstractAsyncContextManager[None]],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
+        self._clock = clock
         self._bounded = bounded
 
     async def read(self) -> StoreFacts:
         """See `TellsFacts.read`."""
-        ahead, round_trip = await self._compare_clocks()
+        ahead, round_trip = await self.compare_clocks()
         async with self._bounded():
             told: Mapping[str, Any] = _of_one(await self._client.info())
         limit = _number(told, "maxmemory")
@@ -42,14 +48,14 @@ class RedisFacts:
             replicas=_number(told, "connected_slaves"),
         )
 
-    async def _compare_clocks(self) -> tuple[float, float]:
+    async def compare_clocks(self) -> tuple[float, float]:
         """How far its clock is ahead of ours, and how long it takes to ask: by the soonest of a few answers."""
         tries = []
         for _ in range(_TRIES):
             async with self._bounded():
-                before = time.time()
+                before = self._clock()
                 seconds, micros = _of_one(await self._client.time())
-                after = time.time()
+                after = self._clock()
             tries.append((after - before, float(seconds) + float(micros) / 1e6 - (before + after) / 2))
         round_trip, ahead = min(tries)
         return ahead, round_trip
