@@ -255,8 +255,8 @@ class World:
             await self.start_worker()
         return self
 
-    async def start_worker(self, *, key_files: KeyFiles | None = None, **changes: Any) -> Bff:
-        """Start one more worker, with these settings changed."""
+    async def start_worker(self, *, key_files: KeyFiles | None = None, skew: float = 0.0, **changes: Any) -> Bff:
+        """Start one more worker, with these settings changed; its clock is ahead by `skew` seconds."""
         bff = Bff(
             replace(self.settings, **changes),
             Parts(
@@ -264,7 +264,7 @@ class World:
                 transport=IssuerTransport(self.op.transport()),
                 upstream=self.upstream,
                 emit=lambda name, fields: self.events.append((name, dict(fields))),
-                clock=self.clock,
+                clock=(lambda: self.clock() + skew) if skew else self.clock,
                 key_files=key_files,
             ),
         )

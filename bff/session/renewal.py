@@ -262,6 +262,6 @@ class Renewer:
     def _is_ours(self, current: StoredSession, live: LiveSession, renewed: Session) -> bool:
         try:
             stored = self._vault.open(current.key, current.sealed, live.ticket)
-        except (CannotOpenError, SessionFromNewerVersion):  # of a key, or a form, that this worker does not have yet
+        except (CannotOpenError, SessionFromNewerVersion):  # of a key or form that we do not have yet
             return False
         return bool(stored.tokens == renewed.tokens)
