@@ -65,7 +65,7 @@ def _remembered(settings: Settings) -> Iterator[Problem]:
                 "remember_absolute_timeout is how long it lives; without it, absolute_timeout",
             ),
         )
-    if end > longest:
+    if absolute is not None and end > longest:
         yield Problem(
             (_ABSOLUTE, ("tokens", "max_session_lifetime")),
             BadValue("is longer than tokens.max_session_lifetime", f"at most {longest:g}s"),
