@@ -61,11 +61,12 @@ async def walk(
     tell: Callable[[list[Outcome]], None],
     hint: Callable[[str], None],
     longest: float = LONGEST,
+    patience: float = PATIENCE,
 ) -> None:
     """Look at all of them at once, and tell each as soon as it and those before it are done."""
     tasks = [asyncio.create_task(_bounded(doing, look, longest)) for doing, look in groups]
     for (doing, _), task in zip(groups, tasks, strict=True):
-        _, pending = await asyncio.wait([task], timeout=PATIENCE)
+        _, pending = await asyncio.wait([task], timeout=patience)
         if pending:
             hint(doing)
         tell(await task)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,7 @@ from tests.processes import free_port
 from tests.product import Bff, Browser
 from tests.world import NegIssuer, World, eventually
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 PATIENCE = 60.0  # seconds
 TOKEN = "token-of-the-collector-0123456789"
@@ -81,11 +80,9 @@ async def test_failing_collector_touches_no_request(world, neg, echo, collector,
             if fault != "away":
                 await eventually(lambda: collector.asked, "the first batch", within=PATIENCE)
             await day(neg, browser)
-        began = time.monotonic()
         bff.process.signal(signal.SIGTERM)
         assert 0 == bff.process.wait_for_exit(PATIENCE)
-        took, output = time.monotonic() - began, bff.output()
+        output = bff.output()
 
-    assert took < 30
     assert "Traceback" not in output
     assert [] == [secret for secret in (TOKEN, neg.client_secret) if secret in output]

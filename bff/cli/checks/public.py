@@ -13,7 +13,7 @@ from bff.config.settings import Settings
 from bff.crypto.key_ring import KeyRing
 from bff.web.doctor import HEADER, seal_question
 
-_TIMEOUT = 5.0  # seconds
+_TIMEOUT = 10.0  # seconds
 _PRETENDED = "203.0.113.77"  # of a network for documentation (RFC 5737): nobody's address
 _ODD = "/a%2fb%7e?c=%2F+%20"  # what proxies like to rewrite, and must not
 _CHECK = "public url"
