@@ -27,7 +27,7 @@ from benchmarks.tables import print_table
 from bff.cli.listening import listens
 from tests.processes import reserve_port
 from tests.product import Bff, Browser, start_product
-from tests.servers import Issuer, Valkey, start_demo_api, start_valkey
+from tests.servers import Valkey, start_demo_api, start_valkey
 from tests.world import eventually
 
 WORKERS = 4
@@ -36,6 +36,7 @@ LIFETIME = 5  # seconds of an access token
 _PATIENCE = 30.0  # seconds that a client waits for an answer: longer than the server lets it wait
 _AFTER_KILL = 1.0  # seconds in which the kernel of a busy machine has closed what a killed worker had open
 _LOCKED = 1.0  # seconds
+_LONGEST = 180.0  # seconds that a slow machine has for the kills
 
 
 @dataclass
@@ -67,11 +68,11 @@ class Client:
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
-    async def run(self, until: float, pause: float, delay: float = 0.0) -> None:
-        """Ask until the time has come."""
+    async def run(self, stop: asyncio.Event, pause: float, delay: float) -> None:
+        """Ask until told to stop."""
         await asyncio.sleep(delay)
         try:
-            while time.monotonic() < until:
+            while not stop.is_set():
                 await self.ask()
                 await asyncio.sleep(pause)
         finally:
@@ -145,8 +146,13 @@ async def survive(
     clients: int = CLIENTS,
     kill_every: float = 4.0,
     apart: bool = True,
+    least_kills: int = 0,
+    store_timeout: str = "2s",
 ) -> Seen:
-    """Put one setup under load and faults; return what was seen. `store` is "valkey" or "sqlite"."""
+    """Put one setup under load and faults; return what was seen. `store` is "valkey" or "sqlite".
+
+    It lasts for `seconds`, and until there have been `least_kills`.
+    """
     async with AsyncExitStack() as stack:
         port = reserve_port()
         issuer = stack.enter_context(issuer_for([port], ttl={"access_token": LIFETIME}))
@@ -154,49 +160,37 @@ async def survive(
         valkey = stack.enter_context(start_valkey(durable=True)) if store == "valkey" else None
         url = valkey.url if valkey is not None else None
         server = f"renewal_process = {str(apart).lower()}"
-        bff = stack.enter_context(start_product(issuer, api, port=port, workers=WORKERS, store=url, server=server))
-        return await _under_fire(bff, issuer, valkey, sessions, seconds, pause, clients, kill_every)
-
-
-async def _under_fire(
-    bff: Bff,
-    issuer: Issuer,
-    valkey: Valkey | None,
-    sessions: int,
-    seconds: float,
-    pause: float,
-    clients: int,
-    kill_every: float,
-) -> Seen:
-    cookies = await log_in(bff, sessions)
-    await issuer.reset()
-    seen = Seen()
-    until = time.monotonic() + seconds
-    number = WORKERS * clients
-    running = [
-        asyncio.create_task(
-            Client(bff, _share(cookies, each, number), seen).run(until, pause, pause * each / number)
+        session = f'store_timeout = "{store_timeout}"'
+        bff = stack.enter_context(
+            start_product(issuer, api, port=port, workers=WORKERS, store=url, server=server, session=session)
         )
-        for each in range(number)
-    ]
-    faults = [
-        asyncio.create_task(_kill(bff, seen, kill_every)),
-        asyncio.create_task(_restart(bff, valkey, seen, seconds)),
-    ]
-    try:
-        await asyncio.gather(*running)
-        await faults[1]
-    finally:
-        for task in faults:
-            task.cancel()
-        await asyncio.gather(*faults, return_exceptions=True)
-    await _workers(bff)
-    last = Client(bff, cookies, seen)  # each session once more: what was lost last is found as well
-    for _ in cookies:
-        await last.ask()
-    last.close()
-    seen.counters = await issuer.counters()
-    return seen
+        cookies = await log_in(bff, sessions)
+        await issuer.reset()
+        seen, stop = Seen(), asyncio.Event()
+        number = WORKERS * clients
+        running = [
+            asyncio.create_task(
+                Client(bff, _share(cookies, each, number), seen).run(stop, pause, pause * each / number)
+            )
+            for each in range(number)
+        ]
+        killing = asyncio.create_task(_kill(bff, seen, kill_every))
+        try:
+            await asyncio.gather(asyncio.sleep(seconds), _restart(bff, valkey, seen, seconds))
+            await eventually(lambda: len(seen.kills) >= least_kills, "the kills", _LONGEST)
+        finally:
+            stop.set()
+            killing.cancel()
+            await asyncio.gather(*running, killing, return_exceptions=True)
+        for client in running:
+            client.result()
+        await _workers(bff)
+        last = Client(bff, cookies, seen)  # each session once more: what was lost last is found as well
+        for _ in cookies:
+            await last.ask()
+        last.close()
+        seen.counters = await issuer.counters()
+        return seen
 
 
 def _share(cookies: list[tuple[int, str]], client: int, clients: int) -> list[tuple[int, str]]:

@@ -23,7 +23,7 @@ from .test_renewal_crashes import asked, expired
 pytestmark = [pytest.mark.integration, pytest.mark.chaos]
 
 ON_EXPIRY = 'renew_ahead = "0s"'
-LONG = 30.0  # seconds; a lease lasts five
+LONG = 90.0  # seconds; a lease lasts five
 
 
 def deadly(world: World, neg: NegIssuer, tmp_path: Path, step: str, store: str) -> Bff:

@@ -20,7 +20,7 @@ from tests.world import NegIssuer, World, eventually
 
 pytestmark = pytest.mark.integration
 
-LONG = 30.0  # seconds that nothing here takes
+LONG = 60.0  # seconds that nothing here takes
 
 
 # ── the sockets ──────────────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +135,7 @@ async def test_worker_is_quiet_when_no_request_comes_any_more():
 
 async def test_worker_is_unready_while_it_still_takes_what_comes(world: World):
     """`drain_delay`: readiness fails first; calls are answered meanwhile, each with the end of its connection."""
-    with world.build(world.issuer, api=world.api, port=world.port(), server='drain_delay = "60s"') as bff:
+    with world.build(world.issuer, api=world.api, port=world.port(), server='drain_delay = "600s"') as bff:
         async with Browser(bff) as browser, httpx.AsyncClient(verify=False) as http:
             await browser.log_in("alice")
             kept = await browser.get("/api/whoami")

@@ -16,7 +16,7 @@ from tests.world import NegIssuer, World, eventually, until
 
 pytestmark = pytest.mark.integration
 
-LONG = 30.0  # seconds; running servers look every five
+LONG = 90.0  # seconds; running servers look every five
 ON_EXPIRY = 'renew_ahead = "0s"'
 
 
