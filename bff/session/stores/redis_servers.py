@@ -64,7 +64,9 @@ def connect(url: str, timeout: float) -> Servers:
 
 
 def _reach(url: str, timeout: float) -> Servers:
-    pool = BlockingConnectionPool.from_url(url, **_common(timeout), max_connections=CONNECTIONS, timeout=timeout)
+    pool = BlockingConnectionPool.from_url(
+        url, **_of_each_connection(timeout), max_connections=CONNECTIONS, timeout=timeout
+    )
     if pool.connection_class is SSLConnection:
         pool.connection_class = Tls(_plain(pool.connection_kwargs, "ssl_")).connection_class()
     pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
@@ -83,7 +85,7 @@ def _follow_sentinels(members: Members, secure: str, query: str, timeout: float)
     tls = Tls(_plain(options, "ssl_")) if secure == "rediss" else None
     # A dead sentinel must leave time to ask the others within one call.
     share = timeout / (len(members.addresses) + 1)
-    asking = _common(timeout) | {"socket_timeout": share, "socket_connect_timeout": share}
+    asking = _of_each_connection(timeout) | {"socket_timeout": share, "socket_connect_timeout": share}
     asks_over_tls = theirs.pop("ssl", "true").lower() not in {"false", "no", "0"}
     sentinel = Sentinel(members.addresses, sentinel_kwargs={**asking, **theirs})  # type: ignore[no-untyped-call]
     if tls is not None and asks_over_tls:
@@ -96,7 +98,7 @@ def _follow_sentinels(members: Members, secure: str, query: str, timeout: float)
         connection_class=tls.sentinel_connection_class() if tls is not None else SentinelManagedConnection,
         max_connections=CONNECTIONS,
         timeout=timeout,
-        **{**_common(timeout), "socket_connect_timeout": share, **options},
+        **{**_of_each_connection(timeout), "socket_connect_timeout": share, **options},
     )
     pool.make_connection()  # type: ignore[no-untyped-call]  # an unknown option shows here
     client = Redis.from_pool(pool)
@@ -115,7 +117,7 @@ def _spread_over(members: Members, secure: str, query: str, timeout: float) -> S
     if int(options.pop("db", 0)):
         raise ValueError("a cluster has one database")
     # A node that is dead or silent must leave time within one call to ask another one where the keys are now.
-    options |= _common(timeout) | {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 4}
+    options |= _of_each_connection(timeout) | {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 4}
     cluster = RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in members.addresses],
         require_full_coverage=False,  # what the living nodes hold is served
@@ -146,7 +148,7 @@ def _spread_over(members: Members, secure: str, query: str, timeout: float) -> S
     return Servers(cast("Redis", cluster), listener, 0, True, close)
 
 
-def _common(timeout: float) -> dict[str, Any]:
+def _of_each_connection(timeout: float) -> dict[str, Any]:
     # No retries inside: a `replace` that is sent twice would take its own first success for another's.
     # Notifications of maintenance off: with them on, redis-py no longer looks whether an idle connection has been
     # closed before it uses it, and after a restart of the server each one fails one call.
