@@ -23,11 +23,11 @@ _LEASH = (
     'exec 3<&0; group=$$; (read -r _ <&3; kill -KILL "-$group") >/dev/null 2>&1 & exec 3<&-; exec "$@" </dev/null'
 )
 
-_reserved: list[socket.socket] = []
+_reserved: dict[int, socket.socket] = {}
 
 
 def reserve_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody else is given while this process lives.
+    """A TCP port on 127.0.0.1 that nobody else is given until it is released, or this process ends.
 
     It stays bound, not listening: a server that sets SO_REUSEADDR, as nearly all do, or SO_REUSEPORT, as granian
     does, can listen on it, and no other socket is ever assigned it.
@@ -36,9 +36,16 @@ def reserve_port() -> int:
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     holder.bind(("127.0.0.1", 0))
-    _reserved.append(holder)
     port: int = holder.getsockname()[1]
+    _reserved[port] = holder
     return port
+
+
+def release_ports(*ports: int) -> None:
+    """For servers that will not come back: a test process that kept all its ports would run out of descriptors."""
+    for port in ports:
+        if (holder := _reserved.pop(port, None)) is not None:
+            holder.close()
 
 
 free_port = reserve_port  # another word for the same

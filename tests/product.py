@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
+from tests.processes import ROOT, ServerFailed, ServerProcess, release_ports, reserve_port
 from tests.servers import Server
 from tests.sign_in import sign_in
 
@@ -195,6 +195,7 @@ format = "json"
 
     def close(self) -> None:
         super().close()
+        release_ports(self.port, self.management_port)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 import httpx
 
-from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
+from tests.processes import ROOT, ServerFailed, ServerProcess, release_ports, reserve_port
 
 DEMO = ROOT / "frontend_example" / "demo"
 ISSUER = DEMO / "issuer"
@@ -125,6 +125,10 @@ class Issuer(Server):
         self.url: str = ready["issuer"]
         self.audience: str = ready["audience"]
 
+    def close(self) -> None:
+        super().close()
+        release_ports(self._config["port"])
+
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False) as client:
             answer = await client.request(method, f"/_test/{path}", json=body)
@@ -216,6 +220,10 @@ class DemoApi(Server):
         self.process = ServerProcess([sys.executable, str(DEMO / "api.py")], env=self._env)
         self.process.wait_for_port(self._port)
 
+    def close(self) -> None:
+        super().close()
+        release_ports(self._port)
+
 
 class TrustedIssuer(Protocol):
     """What the API must know: whose tokens, and meant for whom."""
@@ -269,7 +277,8 @@ class Valkey(Server):
         self.process.wait_for_port(self.port)
 
     def close(self) -> None:
-        self.stop()
+        super().close()
+        release_ports(self.port)
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

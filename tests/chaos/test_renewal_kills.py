@@ -33,6 +33,11 @@ def deadly(world: World, neg: NegIssuer, tmp_path: Path, step: str, store: str) 
     return world.build(neg, session=ON_EXPIRY, workers=2, store=url, program="tests.chaos.dying_server", env=env)
 
 
+async def all_started(bff: Bff) -> None:
+    """Both workers and the renewal process: else a worker renews by itself, and what it was told dies with it."""
+    await eventually(lambda: 3 == bff.output().count("jwks_fetched"), "the start of all three", LONG)
+
+
 async def let_one_die(browser: Browser, tmp_path: Path) -> None:
     """Ask until the worker that renews has died; its request is lost with it."""
     with pytest.raises(httpx.TransportError):
@@ -102,7 +107,7 @@ async def test_session_outlives_any_death_of_a_worker_where_another_process_rene
     with world.build(neg, session=ON_EXPIRY, workers=2, server="renewal_process = true") as bff:
         async with Browser(bff) as browser:
             await expired(neg, browser)
-            await eventually(lambda: (bff.renewal_pid(), "jwks_fetched" in bff.output()), "the renewal process")
+            await all_started(bff)
             gate = neg.op.hold("token")
             asking = [asyncio.create_task(browser.get("/echo/x")) for _ in range(8)]
             await eventually(lambda: 1 == asked(neg), "the refresh grant")
@@ -125,6 +130,7 @@ async def test_renewal_process_that_is_killed_is_replaced(world: World, neg: Neg
     with world.build(neg, session=ON_EXPIRY, workers=2, server="renewal_process = true") as bff:
         async with Browser(bff) as browser:
             await expired(neg, browser)
+            await all_started(bff)
             before = bff.renewal_pid()
             os.kill(before, signal.SIGKILL)
 

@@ -39,7 +39,9 @@ class LifeLine:
 
     def is_cut(self, timeout: float) -> bool:
         """Whether nobody holds the other end any more, after `timeout` seconds at most."""
-        return bool(select.select([self.end], [], [], timeout)[0]) and os.read(self.end, 1) == b""
+        ends = select.poll()
+        ends.register(self.end, select.POLLIN)
+        return bool(ends.poll(timeout * 1000)) and os.read(self.end, 1) == b""
 
 
 @pytest.fixture
