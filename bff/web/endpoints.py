@@ -51,6 +51,7 @@ _ALLOWED = {
     "/logout": "GET, POST, OPTIONS",
     "/backchannel-logout": "POST, OPTIONS",
 }
+_OWN_WISH = frozenset({None, b"same-origin", b"none"})  # what browsers say of our own page, and of the address bar
 _MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
 _FORM_TIME = 10.0  # seconds for it to arrive: anybody may begin to send one
 
@@ -86,6 +87,8 @@ class Endpoints:
             check_navigation(request.headers)
             query = request.scope["query_string"]
             remember = read_flag(query, "remember")
+            if head.sec_fetch_site not in _OWN_WISH:
+                remember = None  # another site may send people here, and decides nothing for them
             begun = await flows.login.begin(
                 query, read_one(query, "return_to"), head.cookies, head.came_from, remember
             )

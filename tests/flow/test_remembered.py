@@ -114,3 +114,18 @@ async def test_resealed_cookie_lasts_as_long_as_the_session():
         line = session_cookie(await browser.at(1).get("/bff/user"))
 
         assert f"; Max-Age={29 * DAY}" in line
+
+
+@pytest.mark.parametrize(
+    ("site", "counts"), [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False)]
+)
+async def test_wish_of_another_site_does_not_count(site, counts):
+    """A link elsewhere may begin a login, and makes nobody's session outlive their browser (Fetch Metadata)."""
+    async with remembering() as world:
+        browser = world.browser()
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+        begun = await browser.get("/bff/login?remember=true", headers=headers, csrf=False)
+
+        line = session_cookie(await browser.finish_login(begun.header("location")))
+
+        assert counts is ("Max-Age" in line)

@@ -14,6 +14,8 @@ const WORDS: Readonly<Record<string, string>> = {
   "tokens.revoked": "Tokens revoked",
   "tokens.revocation_failed": "Token revocation failed",
   "session.revoked": "Session revoked",
+  "session.displaced": "Ended by a newer sign-in",
+  "session.elsewhere": "Seen in another browser",
   "sessions.revoked": "Sessions revoked",
   "admin.act": "Operator’s act",
   "review.recorded": "Review recorded",
