@@ -58,7 +58,7 @@ def plan(measured: Measured, wanted: Demand) -> list[Line]:
     other_cores = wanted.requests * measured.request_us * _MICRO
     other_cores += (renewals * measured.renewal_ms + logins * measured.login_ms) / 1e3
     cores = other_cores + reads * measured.cold_us * _MICRO
-    workers = math.ceil(cores / wanted.busy)
+    workers = max(math.ceil(cores / wanted.busy), 1)
     anywhere = math.ceil((other_cores + wanted.requests * measured.cold_us * _MICRO) / wanted.busy)
     memory = wanted.sessions * measured.session_bytes * wanted.headroom
     # A renewal is a lease, a read, a write and the lease given back; a login about eight calls.
