@@ -130,6 +130,15 @@ async def test_target_that_passes_is_the_one_decided_on(site: Site, browser: Bro
     assert b"/v1/orders/a%20b/%C3%A4?q=%2e%2e%2f&r=a+b" == site.seen()[-1].target
 
 
+@pytest.mark.parametrize("rest", ["/a%2Fb", "/a%2fb%3Bc", "/a%25b"])
+async def test_escape_is_handed_on_or_refused(site: Site, browser: Browser, rest: str) -> None:
+    """A slash that was none for the rules is none for the API: an escape is never undone on the way."""
+    status, _ = await site.send(f"/api/orders/pages{rest}", browser)  # no rule about paths refuses it first
+
+    arrived = [request.target.decode().lower() for request in site.seen()]  # RFC 3986 §6.2.2.1: %2f is %2F
+    assert (200, [f"/v1/orders/pages{rest}".lower()]) == (status, arrived) or (status >= 400 and not arrived)
+
+
 @pytest.mark.parametrize("name", LIES)
 async def test_browsers_header_does_not_reach_the_api(site: Site, browser: Browser, name: str) -> None:
     """Neither from a user with a session, nor on a route that sets no headers."""
