@@ -17,6 +17,7 @@ from bff.http.return_to import parse_return_to
 from bff.oidc.attempt import LoginAttempt, check_callback, new_attempt, parse_callback, parse_login_parameters
 from bff.oidc.grant import Grant
 from bff.oidc.relying_party import RelyingParty
+from bff.session.abandoning import abandon
 from bff.session.attempts import LIFETIME, AttemptCookies, PendingLogin
 from bff.session.beginning import Beginning, build_cookie
 from bff.session.binding import Binding, CameFrom
@@ -202,16 +203,11 @@ class Login:
         except Exception:
             self._revocations.later(grant.tokens, None)  # nobody will ever use them
             raise
-        # Only now: either a back-channel logout or a revocation finds the session, or we find them.
-        logged_out = await self._was_logged_out(grant, principal)
-        if logged_out or await self._was_revoked(live):
-            await self._sessions.end(live, "backchannel_logout" if logged_out else REASON, now)
-            raise CallbackRejected("logged_out_meanwhile")
-        replaced = await self._replaced(pending, principal)
-        if self._most is not None:
-            await self._most.admit(live, besides=replaced)
-        if replaced is not None:
-            await self._sessions.end_key(replaced, "replaced", now)
+        try:
+            await self._take_place(live, grant, pending, now)
+        except SessionStoreUnavailable:
+            self._sessions.background.start(abandon(self._sessions, live, self._clock), "abandon-session")
+            raise
         self._on_login(principal, now)
         self._emit(
             "login.done",
@@ -223,6 +219,18 @@ class Login:
         )
         cookie = build_cookie(self._cookie, live.session, value, now)
         return Redirect(attempt.return_to, (self._attempts.deletion(attempt.state), cookie))
+
+    async def _take_place(self, live: LiveSession, grant: Grant, pending: PendingLogin, now: float) -> None:
+        # Only now: either a back-channel logout or a revocation finds the session, or we find them.
+        logged_out = await self._was_logged_out(grant, live.principal)
+        if logged_out or await self._was_revoked(live):
+            await self._sessions.end(live, "backchannel_logout" if logged_out else REASON, now)
+            raise CallbackRejected("logged_out_meanwhile")
+        replaced = await self._replaced(pending, live.principal)
+        if self._most is not None:
+            await self._most.admit(live, besides=replaced)
+        if replaced is not None:
+            await self._sessions.end_key(replaced, "replaced", now)
 
     async def _was_logged_out(self, grant: Grant, principal: Principal) -> bool:
         """Whether a back-channel logout overtook this login. In the same second, the logout wins."""

@@ -59,13 +59,6 @@ class MostSessions:
             CallbackRejected: there are as many as there may be; the new session has ended.
             SessionStoreUnavailable: it cannot be known now.
         """
-        try:
-            await self._admit(live, besides)
-        except SessionStoreUnavailable:
-            self._background.start(self._abandon(live), "abandon-session")  # it would take a place, and is nobody's
-            raise
-
-    async def _admit(self, live: LiveSession, besides: bytes | None) -> None:
         async with self._turn(live.principal):
             if not isinstance(await self._store.load(live.key, self._clock()), StoredSession):
                 raise CallbackRejected(REASON, "Another sign-in of yours has just ended this one.", status=403)
@@ -93,13 +86,6 @@ class MostSessions:
             if len(page) < _PAGE:
                 return sorted(found, key=lambda record: (record.created_at, record.key))
             after = page[-1].key
-
-    async def _abandon(self, live: LiveSession) -> None:
-        for pause in (0.1, 1.0, 2.0, 5.0, 10.0, 20.0):
-            await asyncio.sleep(pause)
-            with suppress(SessionStoreUnavailable):
-                await self._sessions.end(live, "replaced", self._clock())
-                return
 
     async def _displace(self, record: StoredSession, by: LiveSession) -> None:
         if not await self._sessions.end_key(record.key, REASON, self._clock()):

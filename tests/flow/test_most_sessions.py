@@ -110,12 +110,13 @@ async def test_parallel_logins_leave_exactly_as_many_as_allowed(on_too_many):
         assert [200, 200] == [status for status in statuses if status == 200]
 
 
-async def test_store_that_fails_while_places_are_counted_leaves_no_session_behind():
+@pytest.mark.parametrize("step", ["find", "recall", "acquire"])
+async def test_store_that_fails_in_the_middle_of_a_login_leaves_no_session_behind(step):
     """The login is answered with 503, and its session takes no place for long."""
     async with allowing(1, OnTooMany.REFUSE) as world:
         browser = world.browser()
         url = await browser.begin_login()
-        world.store.fail("find")
+        world.store.fail(step)
 
         failed = await browser.finish_login(url)
 
