@@ -9,7 +9,7 @@ from bff.access.auditing import AuditQuery, InvalidCursor
 from bff.access.auditing.chain import Chain
 from bff.session.stores import open_store
 from tests.audits import DAY, KEY, NOW, OLD_KEY, Audited, chain, event, in_file, in_store
-from tests.contract.conftest import BACKENDS, empty_store
+from tests.contract.conftest import BACKENDS, PATIENCE, empty_store
 
 
 class Opener:
@@ -25,7 +25,7 @@ class Opener:
         if self.kind == "file":
             return in_file(self._path, with_chain)
         if self.kind != "memory" or not self._stores:
-            store = open_store(self._url)
+            store = open_store(self._url, timeout=PATIENCE)
             await store.open()
             self._stores.append(store)
         return in_store(self._stores[-1], with_chain, retention=retention)

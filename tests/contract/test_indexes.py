@@ -1,4 +1,4 @@
-"""The indexes of every store: they list by pages, follow what changes, and go with the sessions that are in them."""
+"""The indexes of every store: they list by pages, and go with the sessions that are in them."""
 
 import sqlite3
 from collections.abc import Iterable

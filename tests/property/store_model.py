@@ -41,7 +41,7 @@ class StoreModel(RuleBasedStateMachine):
         self.store = self.runner.run(self.open())
 
     async def open(self) -> Store:
-        store = open_store(self.url())
+        store = open_store(self.url(), timeout=15.0)  # seconds: the machine may be busy with other tests
         await store.open()
         return store
 
