@@ -104,20 +104,28 @@ class RedisStore:
         ends = ends_at(record)
         lives_for = max(0.0, ends - record.created_at) + scripts.GRACE
         async with self._bounded():
-            await self._create(
+            is_new = await self._create(
                 [self._keys.record(record.key), *self._keys.beside_all(record)],
                 [
                     *(record.key, ends, record.expires_at, lives_for, _index_lives_for(record)),
                     *build_fields(record, record.version),
                 ],
             )
-            await self._index.enter(record, ends, _index_lives_for(record))
+            # A first try may have died before the indexes: they are owed to what it wrote, unless that has ended.
+            there = record if is_new or not self._keys.is_cluster else await self._read(record.key)
+            if isinstance(there, StoredSession):
+                await self._index.enter(there, ends_at(there), _index_lives_for(there))
 
     async def load(self, key: bytes, now: float) -> StoredSession | Ended | None:
         """Return what is there and not past its end."""
         async with self._bounded():
             values = await self._client.hmget(self._keys.record(key), FIELDS)
         return select_current(parse_fields(key, cast("list[bytes | None]", values)), now)
+
+    async def _read(self, key: bytes) -> StoredSession | Ended | None:
+        values = await self._client.hmget(self._keys.record(key), FIELDS)
+        parsed = parse_fields(key, cast("list[bytes | None]", values))
+        return parsed[0] if parsed is not None else None
 
     async def replace(self, record: StoredSession, expected_version: int) -> bool:
         """Write the record as version `expected_version + 1`; a slide that came in between is kept."""
