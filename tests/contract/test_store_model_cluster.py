@@ -1,4 +1,4 @@
-"""The store in a cluster against the same model as the other stores: indexes and lists lie on several nodes there."""
+"""The store in a cluster against the same model as the other stores: its lists lie on several nodes."""
 
 from itertools import count
 
