@@ -46,7 +46,7 @@ class Stack:
         payload, _ = Envelope(ring, COOKIE_PURPOSE).open(cookie.encode(), now)
         ticket = parse_ticket(payload)
         assert ticket is not None
-        store = open_store(self.bff.store)
+        store = open_store(self.bff.store, timeout=30.0)
         await store.open()
         try:
             record = await store.load(ticket.store_key, now)

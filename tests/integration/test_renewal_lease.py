@@ -23,7 +23,7 @@ async def test_lease_outlives_a_long_outage_of_valkey(world: World, monkeypatch,
     """Valkey forgets keys while it is away as well: one that was not given back must still be there afterwards."""
     monkeypatch.setattr(renewal_lease, "_PROLONG", 0.01)
     url = f"{world.valkey.url}/4"
-    store = open_store(url)
+    store = open_store(url, timeout=30.0)
     calls = []
     acquire = store.acquire
 

@@ -106,7 +106,7 @@ async def use(neg: NegIssuer, server: Bff) -> list[str]:
             if ending == "logout":
                 await browser.post("/bff/logout")
             if ending == "revoked":
-                store = open_store(server.store)
+                store = open_store(server.store, timeout=30.0)
                 (record,) = await store.find(now=time.time(), handle=user["session"]["id"])
                 assert await store.end(record.key, "revoked", time.time(), keep_sealed=True)
                 await store.close()
