@@ -85,6 +85,8 @@ class Sessions:
                 raise
             return warm
         self._grace.over()
+        if not isinstance(record, StoredSession) and (known := self._by_key.get(ticket.store_key)) is not None:
+            self._drop(known)  # its end went unheard, and no grace may bring it back
         match record:
             case None:
                 return Gone("expired")

@@ -110,6 +110,23 @@ async def test_session_that_ended_before_the_loss_is_not_served_in_the_grace():
         assert is_503(await browser.get("/api/tasks"))
 
 
+async def test_session_that_the_store_has_said_is_over_is_not_served_in_the_grace():
+    """Unheard, but told to a request since: what is known to have ended is not brought back by the store's loss."""
+    async with graceful(workers=2) as world:
+        browser = await warm(world)
+        cookie = browser.cookies[COOKIE]
+        world.store.lose_pushes()
+        await settle()
+        await browser.at(1).post("/bff/logout")
+        browser.cookies[COOKIE] = cookie
+        assert "session_expired" == (await browser.get("/api/tasks")).code
+
+        world.store.down = True
+        browser.cookies[COOKIE] = cookie
+
+        assert is_503(await browser.get("/api/tasks"))
+
+
 async def test_caches_are_not_believed_when_the_store_is_back():
     """A session that was ended in the gap, unheard, is refused by the first request after it."""
     async with graceful(workers=2) as world:
