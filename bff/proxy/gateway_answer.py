@@ -14,6 +14,9 @@ from bff.proxy.gateway_request import Dialect
 ALWAYS_REMOVED = (
     "authorization", "cookie", "dpop", "x-csrf", "x-user", "x-remote-user", "remote-user", "x-auth-user",
     "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
+    "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
+    "x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-groups",
+    "x-http-method", "x-method-override",
 )  # fmt: skip
 
 

@@ -27,6 +27,16 @@ LIES = {
     "X-Remote-User": "forged",
     "Remote-User": "forged",
     "X-Auth-User": "forged",
+    "X-Forwarded-User": "forged",
+    "X-Forwarded-Email": "forged",
+    "X-Forwarded-Groups": "forged",
+    "X-Forwarded-Preferred-Username": "forged",
+    "X-Forwarded-Access-Token": "forged",
+    "X-Auth-Request-User": "forged",
+    "X-Auth-Request-Email": "forged",
+    "X-Auth-Request-Groups": "forged",
+    "X-HTTP-Method": "FORGED",
+    "X-Method-Override": "FORGED",
     "X-Original-URL": "/forged",
     "X-Rewrite-URL": "/forged",
     "X-HTTP-Method-Override": "FORGED",
@@ -95,6 +105,11 @@ async def browser(site: Site) -> AsyncIterator[Browser]:
         yield browser
 
 
+def lines_of(site: Site) -> list[bytes]:
+    """The lines that have reached the API."""
+    return [line for request in site.seen() for line in request.head.split(b"\r\n")]
+
+
 def readings(target: bytes) -> set[str]:
     """Where lenient servers would find a path: decoded, with dots resolved, folded, in small letters."""
     path = target.decode("latin-1").partition("?")[0]
@@ -146,7 +161,7 @@ async def test_browsers_header_does_not_reach_the_api(site: Site, browser: Brows
         await browser.get(path, headers={name: LIES[name]})
 
     assert 2 == len(site.seen())
-    assert [] == [line for request in site.seen() for line in request.head.split(b"\r\n") if b"orged" in line]
+    assert [] == [line for line in lines_of(site) if b"forged" in line.lower()]
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -154,7 +169,7 @@ async def test_underscore_twin_does_not_reach_the_api(site: Site, browser: Brows
     """WSGI and CGI servers read X_User as X-User (RFC 3875 §4.1.18)."""
     await browser.get("/api/orders/7", headers={name: "forged"})
 
-    assert [] == [line for request in site.seen() for line in request.head.split(b"\r\n") if b"orged" in line]
+    assert [] == [line for line in lines_of(site) if b"forged" in line.lower()]
 
 
 @pytest.mark.parametrize(
