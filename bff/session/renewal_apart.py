@@ -17,19 +17,21 @@ from bff.crypto.key_ring import KeyRing
 from bff.errors import BffError, IssuerUnavailable, SessionExpired, SessionStoreUnavailable
 from bff.session.live import LiveSession
 from bff.session.renewal import Renewer
+from bff.session.renewal_lease import PATIENCE
 from bff.session.resolved import Gone
 from bff.session.sessions import COOKIE_PURPOSE, Sessions
 
 Apart = Callable[[LiveSession, int | None], Awaitable[None]]
 
+_ANSWER_WITHIN = 2 * PATIENCE  # seconds; that process itself says after PATIENCE that it takes longer
 _LOOK_EVERY = 1.0  # seconds between two looks whether a successor has taken the address over
 
 
 def renew_apart(address: Path, ring: KeyRing, clock: Callable[[], float]) -> Apart:
     """Return what has a session renewed by the process at this address, and waits for it.
 
-    It raises `OSError` when that process is not there, dies, or cannot read the session: then do it yourself. Else
-    what `Renewer.renewed` raises there.
+    It raises `OSError` when that process is not there, dies, hangs, or cannot read the session: then do it
+    yourself. Else what `Renewer.renewed` raises there.
     """
     envelope = Envelope(ring, COOKIE_PURPOSE)
 
@@ -54,12 +56,13 @@ def renew_apart(address: Path, ring: KeyRing, clock: Callable[[], float]) -> Apa
 
 
 async def _ask(address: Path, question: dict[str, Any]) -> dict[str, Any]:
-    reader, writer = await asyncio.open_unix_connection(address)
-    try:
-        writer.write(json.dumps(question).encode() + b"\n")
-        line = await reader.readline()
-    finally:
-        writer.close()
+    async with asyncio.timeout(_ANSWER_WITHIN):  # `TimeoutError` is an `OSError`
+        reader, writer = await asyncio.open_unix_connection(address)
+        try:
+            writer.write(json.dumps(question).encode() + b"\n")
+            line = await reader.readline()
+        finally:
+            writer.close()
     if not line.endswith(b"\n"):
         raise ConnectionResetError("the renewal process went away")
     answer: dict[str, Any] = json.loads(line)

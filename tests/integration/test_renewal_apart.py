@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from bff.session import renewal_apart
 from bff.session.renewal_apart import Desk, renew_apart
 from tests.internet import COOKIE, World, eventually, settle
 from tests.neg_op import Reply, json_reply
@@ -143,6 +144,25 @@ async def test_worker_renews_where_nobody_else_does(apart):
 
     assert (1, (0, 1)) == (apart.world.refreshes(), await apart.renewals_by())
     assert ["FileNotFoundError"] == [told["error"] for told in apart.world.told("renewal.process_away")]
+
+
+async def test_worker_renews_where_the_renewal_process_is_silent(apart, monkeypatch):
+    """It hangs, and takes questions all the same: no session may wait for it for ever."""
+    monkeypatch.setattr(renewal_apart, "_ANSWER_WITHIN", 0.2)
+    browser = await signed_in(apart)
+    apart.address.unlink()
+    silence = asyncio.Event()
+
+    async def say_nothing(_reader, writer):
+        await silence.wait()
+        writer.close()
+
+    async with await asyncio.start_unix_server(say_nothing, apart.address):
+        answer = await browser.get("/api/tasks")
+        silence.set()
+
+    assert (200, 1, (0, 1)) == (answer.status, apart.world.refreshes(), await apart.renewals_by())
+    assert ["TimeoutError"] == [told["error"] for told in apart.world.told("renewal.process_away")]
 
 
 async def test_worker_goes_on_where_the_renewal_process_died(apart):
