@@ -37,6 +37,7 @@ from bff.proxy.routes import Route, RouteTable
 from bff.proxy.timing import UNTIMED, Timing
 
 _KNOWN_MAX = 4096  # names and addresses that are remembered
+_LONGEST_KNOWN = 64  # bytes of one: they come from browsers
 _TOLD_EVERY = 10.0  # seconds; whoever is turned away once comes again
 
 
@@ -208,13 +209,15 @@ class Gateway:
                 plain = name.lower().replace(b"_", b"-")
                 if is_ours(plain) or plain in self._set_by_routes:
                     raise BadRequest("A header is named like one that only this server may set.")
-            if len(self._harmless) < _KNOWN_MAX:
+            if len(self._harmless) < _KNOWN_MAX and len(name) <= _LONGEST_KNOWN:
                 self._harmless.add(name)
 
     def _address(self, client: tuple[str, int] | None, forwarded_for: bytes) -> str:
         known = self._addresses.get(forwarded_for)
         if known is None:
             known = self._front.address_behind(client, forwarded_for)
+            if len(forwarded_for) > _LONGEST_KNOWN:
+                return known
             if len(self._addresses) >= _KNOWN_MAX:
                 self._addresses.clear()
             self._addresses[forwarded_for] = known

@@ -24,7 +24,8 @@ _DROPPED = frozenset(
 )  # fmt: skip
 _DROPPED_PREFIXES = (b"x-forwarded", b"proxy-", b"x-auth-request-", b"x-ssl-", b"sec-websocket-")
 _MISSING = "\0"
-_KNOWN_MAX = 2048
+_KNOWN_MAX = 2048  # names that are remembered
+_LONGEST_KNOWN = 64  # bytes of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _decide_fate(name: bytes) -> str | None:
     # An underscore is read as a hyphen by many servers: no twin of a header that we set may pass.
     # ASGI promises lower case; nothing rests on that promise.
     fate = None if is_ours(name.lower()) or b"_" in name else name.decode("latin-1")
-    if len(_fate) < _KNOWN_MAX:  # names come from the browser: remember only so many
+    if len(_fate) < _KNOWN_MAX and len(name) <= _LONGEST_KNOWN:  # names come from the browser
         _fate[name] = fate
     return fate
 

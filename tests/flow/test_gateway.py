@@ -235,6 +235,21 @@ async def test_harmless_underscores_pass(gateway, browser):
     assert 200 == (await gateway.ask(browser, headers={"my_header": "x"})).status
 
 
+async def test_nothing_long_is_remembered_of_what_browsers_send(browser, gateway):
+    """Thousands of names and chains of addresses, each as long as the headers may be, would fill our memory."""
+    asked = gateway.world.bffs[0]._gateway
+    before = gateway.build(browser, "GET", "/api/tasks", {"x-" + "n" * 5000: "1"})
+    chain = b"192.0.2.1, " * 500 + b"192.0.2.7"
+    before["headers"] = [
+        (name, chain if name == b"x-forwarded-for" else value) for name, value in before["headers"]
+    ]
+
+    assert 200 == (await call_asgi(gateway.world.apps[0], before)).status
+
+    assert [] == [name for name in asked._harmless if len(name) > 100]
+    assert [] == [chain for chain in asked._addresses if len(chain) > 100]
+
+
 async def test_route_without_a_token_answers_with_none(gateway, browser):
     """Whoever calls."""
     answer = await gateway.ask(browser, target="/anonymous/x")

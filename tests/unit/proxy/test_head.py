@@ -127,3 +127,12 @@ def test_names_from_browsers_are_remembered_only_so_many(monkeypatch):
     passed = read_head([(b"n%d" % number, b"1") for number in range(9)], **LIMITS).forward
 
     assert ([f"n{number}" for number in range(9)], 3) == ([name for name, _ in passed], len(module._fate))
+
+
+def test_long_names_from_browsers_are_not_remembered(monkeypatch):
+    """So many of them, each as long as a header section may be, would fill it all the same."""
+    monkeypatch.setattr(module, "_fate", {})
+
+    passed = read_head([(b"n" * 5000, b"1")], **LIMITS).forward
+
+    assert ([("n" * 5000, "1")], {}) == (passed, module._fate)
