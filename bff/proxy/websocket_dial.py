@@ -2,12 +2,10 @@
 
 import asyncio
 import logging
-import os
 import ssl
-import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 from urllib.parse import urlsplit
 
@@ -21,6 +19,7 @@ from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.proxy.call import Call
 from bff.proxy.routes import Route, SocketRules
 from bff.proxy.service import Address, Tls
+from bff.proxy.upstream_tls import build_tls_context
 from bff.proxy.websocket_upstream import CLOSING, UpstreamRefused, UpstreamSocket
 
 _PING = 20.0  # seconds between pings; an upstream that answers none for as long is gone
@@ -121,7 +120,7 @@ class Dialer:
     def _context(self, route: Route) -> ssl.SSLContext:
         context = self._contexts.get(route.path)
         if context is None:
-            context = self._contexts[route.path] = _build_context(route.service.tls)
+            context = self._contexts[route.path] = build_tls_context(route.service.tls)
         return context
 
 
@@ -160,28 +159,3 @@ def _uri(address: Address, tls: Tls, rest: str, query: str) -> WebSocketURI:
     secure = parts.scheme == "https"
     host = tls.server_name if secure and tls.server_name is not None else parts.hostname or ""
     return WebSocketURI(secure, host, parts.port or (443 if secure else 80), parts.path + rest, query)
-
-
-def _build_context(tls: Tls) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if tls.authorities is not None:
-        context.load_verify_locations(cadata=tls.authorities)
-    if tls.identity is not None:
-        with _as_file(tls.identity) as path:
-            context.load_cert_chain(path)
-    return context
-
-
-@contextmanager
-def _as_file(content: str) -> Iterator[str]:
-    """Lend a secret a path, which OpenSSL asks for: in memory where the system can, else for our eyes alone."""
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("identity"), "wb") as file:
-            file.write(content.encode())
-            file.flush()
-            yield f"/proc/self/fd/{file.fileno()}"
-    else:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(content.encode())
-            file.flush()
-            yield file.name

@@ -185,3 +185,15 @@ async def test_token_is_never_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     mine = [record.getMessage() for record in caplog.records if not record.name.startswith("websockets.server")]
     assert not any("token" in message for message in mine)
+
+
+def test_socket_trusts_whom_a_request_trusts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A slim image has no authorities of its own: the well-known ones that we bring are believed."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    paths = ssl.get_default_verify_paths()
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(openssl_capath=str(tmp_path)))
+
+    context = Dialer()._context(make_route(upstream="https://upstream.test"))
+
+    assert context.get_ca_certs()
