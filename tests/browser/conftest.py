@@ -1,5 +1,7 @@
 """One Chromium and one whole stack for each test process; a browser context of its own for each person."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -29,6 +31,8 @@ _ARGUMENTS = (
 )
 _PATIENCE = 30_000  # milliseconds, generous: the machine may be busy with other tests
 
+_CLOSING = 30.0  # seconds
+
 NewPerson = Callable[..., Awaitable[Person]]
 
 
@@ -39,7 +43,9 @@ async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser
-        await browser.close()
+        with contextlib.suppress(TimeoutError):  # one that hangs is killed by its driver, which ends next
+            async with asyncio.timeout(_CLOSING):
+                await browser.close()
 
 
 @asynccontextmanager

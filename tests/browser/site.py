@@ -39,8 +39,7 @@ class Site:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        await self._server.wait_closed()
+        self._server.close()  # its connections are not waited for: a browser keeps some that it never uses
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

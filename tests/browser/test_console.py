@@ -134,7 +134,7 @@ async def test_session_is_found_by_its_denial_and_ended(alice: Person, new_perso
     page = alice.page
 
     def is_written() -> bool:
-        return any(line["session"] == handle for line in stack.bff.audited("access.denied"))
+        return any(line.get("session") == handle for line in stack.bff.audited("access.denied"))
 
     await eventually(is_written, "the line of the denial: the view asks for it once")
     await page.goto(page.url.split("#")[0] + f"#/audit?event=access.denied&session={handle}")
