@@ -26,12 +26,14 @@ _SYSTEMS = (
     (b"CrOS", "chromeos"), (b"Macintosh", "mac"), (b"Linux", "linux"),
 )  # fmt: skip
 
+_KEPT = 512  # bytes of a user agent: a warm session remembers them
+
 
 def came_from(headers: Iterable[tuple[bytes, bytes]], address: str) -> CameFrom:
     """Return what a browser shows of itself; headers with names in small letters, as ASGI has them."""
     for name, value in headers:
         if name == b"user-agent":
-            return value, address
+            return value[:_KEPT], address
     return b"", address
 
 

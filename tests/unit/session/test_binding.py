@@ -64,6 +64,11 @@ def live_with(traits):
     return live
 
 
+def test_user_agent_without_end_is_not_kept():
+    """A warm session remembers what its browser showed, and anybody signed in may show 32 KB."""
+    assert (FIREFOX.ljust(512), "192.0.2.7") == came_from([(b"user-agent", FIREFOX.ljust(30_000))], "192.0.2.7")
+
+
 def test_same_browser_is_compared_once():
     """What a warm session has been compared with needs no second look; another address of its network passes."""
     told = []
