@@ -39,9 +39,9 @@ class PublicSockets:
         return any(not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for _, sock in self._ours())
 
     def _ours(self) -> Iterator[tuple[int, socket.socket]]:
-        numbers = [int(entry.name) for entry in _OWN.iterdir()] if _OWN.is_dir() else []
-        for number in numbers:
-            with suppress(OSError), closing(socket.socket(fileno=os.dup(number))) as sock:
+        entries = list(_OWN.iterdir()) if _OWN.is_dir() else []
+        for number in [int(entry.name) for entry in entries if _target(entry).startswith("socket:")]:
+            with suppress(OSError), closing(_borrow(number)) as sock:
                 if self._is_ours(sock):
                     yield number, sock
 
@@ -52,6 +52,16 @@ class PublicSockets:
             return False
         is_ours: bool = sock.getsockname()[1] == self._port
         return is_ours
+
+
+def _borrow(number: int) -> socket.socket:
+    """Return a socket of this process under a number of its own; raises `OSError` when it is none any more."""
+    copy = os.dup(number)
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
 
 
 def _await_empty(sock: socket.socket) -> None:
