@@ -1,5 +1,6 @@
 """What is written to the log, and how."""
 
+import io
 import json
 import sys
 
@@ -20,6 +21,19 @@ def _fresh():
 
 def lines(capsys):
     return capsys.readouterr().err.splitlines()
+
+
+def test_line_and_its_end_are_written_at_once(monkeypatch):
+    """Workers share standard error: what is written in two steps comes out with another's line in between."""
+    written = []
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "write", written.append)
+    monkeypatch.setattr(sys, "stderr", stream)
+
+    configure_logs("info", "json")
+    emit_to_log("login.done", {"subject": "alice"})
+
+    assert [True] == [line.endswith("}\n") for line in written]
 
 
 def test_events_become_json_lines_with_level_and_time(capsys):
