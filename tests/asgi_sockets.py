@@ -6,7 +6,7 @@ from typing import Any
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """See the module."""
     if scope["type"] != "websocket":
-        raise NotImplementedError
+        raise ValueError("only sockets are served here")  # by which a server knows that there is no life cycle
     await receive()
     await send({"type": "websocket.accept", "subprotocol": next(iter(scope["subprotocols"]), None)})
     if scope["path"].endswith("/count"):

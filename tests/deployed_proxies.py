@@ -6,6 +6,7 @@ import socket
 import ssl
 import tempfile
 import time
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,9 +54,9 @@ class DeployedProxy(Server):
         self._command = self._prepare(bff_socket)
         self.start()
 
+    @abstractmethod
     def _prepare(self, bff_socket: Path) -> Sequence[str]:
         """Writes what it reads; returns the command that starts it."""
-        raise NotImplementedError
 
     def start(self) -> None:
         self.process = ServerProcess(self._command)

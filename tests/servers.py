@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,13 +27,14 @@ DEMO = ROOT / "frontend_example" / "demo"
 ISSUER = DEMO / "issuer"
 
 
-class Server:
+class Server(ABC):
     """What all of them have in common: one process, which can be stopped, killed, paused and started again."""
 
     process: ServerProcess
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Starts the process, and waits until it listens."""
 
     def stop(self) -> None:
         """Ends the process; nothing of its group remains."""

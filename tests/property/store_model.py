@@ -7,7 +7,7 @@ may not have removed it yet.
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ class StoreModel(RuleBasedStateMachine):
     """Every rule makes the same call to the store and to the model, and compares what they say."""
 
     keys = Bundle("keys")
+    urls: ClassVar[Iterator[str]]  # of an empty store for each sequence of calls
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,12 +42,9 @@ class StoreModel(RuleBasedStateMachine):
         self.store = self.runner.run(self.open())
 
     async def open(self) -> Store:
-        store = open_store(self.url(), timeout=15.0)  # seconds: the machine may be busy with other tests
+        store = open_store(next(self.urls), timeout=15.0)  # seconds: the machine may be busy with other tests
         await store.open()
         return store
-
-    def url(self) -> str:
-        raise NotImplementedError
 
     def teardown(self) -> None:
         self.runner.run(self.store.close())
@@ -197,10 +195,7 @@ class StoreModel(RuleBasedStateMachine):
 def check_against_model(urls: Iterator[str], *, examples: int) -> None:
     """Runs that many sequences of calls, each against a store of its own."""
 
-    class Model(StoreModel):
-        def url(self) -> str:
-            return next(urls)
-
+    model = type("Model", (StoreModel,), {"urls": urls})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Model, settings=settings(max_examples=examples, stateful_step_count=50, deadline=None)
+        model, settings=settings(max_examples=examples, stateful_step_count=50, deadline=None)
     )

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from litestar import Litestar, Router, get
+import msgspec
+from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -50,12 +51,13 @@ def build_document(
     )
     router = Router(
         base,
-        route_handlers=[*handlers, _problem_sample],
+        route_handlers=list(handlers),
         dependencies={"operator": Provide(provide_operator, sync_to_thread=False)},
     )
     application = Litestar([router], openapi_config=config, logging_config=None)
     document: dict[str, Any] = application.openapi_schema.to_schema()
-    del document["paths"][base + _SAMPLE]
+    _, shapes = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    document["components"]["schemas"].update(shapes)
     document["components"]["securitySchemes"] = {name: _SCHEMES[name] for name in schemes}
     document["security"] = [{name: []} for name in schemes]
     for path, operations in document["paths"].items():
@@ -67,12 +69,3 @@ def build_document(
             for status, description in _ERRORS.items():
                 responses[status] = {"description": description, "content": _PROBLEM}
     return document
-
-
-_SAMPLE = "/problem-sample"
-
-
-@get(_SAMPLE)
-async def _problem_sample() -> Problem:
-    """Bring the shape of problems into the document; it is served by nobody."""
-    raise NotImplementedError
