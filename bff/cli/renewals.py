@@ -13,14 +13,14 @@ from bff.config import load_with_findings
 from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
 from bff.config.metrics_folder import metrics_folder
-from bff.observe.logs import configure_logs
+from bff.observe.logs import own_logs
 from bff.session.renewal_apart import Desk
 
 
 async def serve(address: Path) -> None:
     """Renew what workers ask for, until SIGTERM, until the parent and all workers are gone, or until superseded."""
     settings, warnings = load_with_findings()
-    configure_logs(settings.log.level, settings.log.format.value)
+    own_logs(settings.log.level, settings.log.format.value)
     # Whatever the number of workers, all their renewals are done here.
     settings = replace(settings, server=replace(settings.server, workers=1))
     key_files = KeyFiles(find_config_file(None))

@@ -20,7 +20,7 @@ from bff.config.config_files import ConfigFiles
 from bff.config.metrics_folder import share_metrics
 from bff.config.settings import Settings
 from bff.config.workers_folder import expect_workers
-from bff.observe.logs import adopt_library_logs, configure_logs
+from bff.observe.logs import own_logs
 
 _WORKER = "bff.cli.worker:build"
 _HEADER_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
@@ -42,8 +42,7 @@ def run(settings: Settings, config_path: Path) -> None:
     if not settings.server.management_listen.startswith(("same", "unix:")):
         management_host, _, management_port = settings.server.management_listen.rpartition(":")
         _check_free(management_host.strip("[]"), int(management_port))
-    configure_logs(settings.log.level, settings.log.format.value)
-    adopt_library_logs(settings.log.level)
+    own_logs(settings.log.level, settings.log.format.value)
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
     os.register_at_fork(after_in_child=_obey_signals)

@@ -20,7 +20,7 @@ from bff.config.key_files import KeyFiles
 from bff.config.load import find_config_file
 from bff.config.metrics_folder import metrics_folder
 from bff.config.workers_folder import find_renewals
-from bff.observe.logs import adopt_library_logs, configure_logs
+from bff.observe.logs import own_logs
 
 # Container objects made since the last look for cycles. With Python's 700 each few requests under way mean a look.
 _GARBAGE = 10_000
@@ -29,8 +29,7 @@ _GARBAGE = 10_000
 def build() -> Draining:
     """Return the worker's application. Reads the configuration that the parent process has checked."""
     settings, warnings = load_with_findings()
-    configure_logs(settings.log.level, settings.log.format.value)
-    adopt_library_logs(settings.log.level)
+    own_logs(settings.log.level, settings.log.format.value)
     key_files = KeyFiles(find_config_file(None))
     parts = Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder(), renewals=find_renewals())
     bff = Bff(settings, parts)

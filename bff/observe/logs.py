@@ -11,7 +11,7 @@ from bff.events import TRACE
 from bff.observe.foreign_logs import ForeignLines
 from bff.observe.redaction import frames, redact
 
-__all__ = ["adopt_library_logs", "configure_logs", "emit_to_log", "redact"]
+__all__ = ["adopt_library_logs", "configure_logs", "emit_to_log", "own_logs", "redact"]
 
 _LOUD = {
     "login.failed": logging.WARNING,
@@ -37,6 +37,12 @@ _LOUD = {
     "renewal.forced": logging.WARNING,
     "metrics.unwritten": logging.WARNING,
 }
+
+
+def own_logs(level: str, layout: str) -> None:
+    """Set up what a process that is ours prints: our lines, and what libraries log in the same form."""
+    configure_logs(level, layout)
+    adopt_library_logs(level)
 
 
 def configure_logs(level: str, layout: str) -> None:
