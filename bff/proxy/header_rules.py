@@ -33,11 +33,6 @@ class RequestHeaderRules:
                 self._fixed.append((name.lower(), "".join(text for text, _ in template)))
 
     @property
-    def tells_claims(self) -> bool:
-        """Whether any header depends on who calls."""
-        return bool(self._told)
-
-    @property
     def names(self) -> frozenset[str]:
         """The headers that are set or removed, in small letters."""
         return self._gone
