@@ -60,7 +60,7 @@ async def read_small(receive: Receive, head: RequestHead) -> bytes | None:
 
 
 class Upload:
-    """A body on its way. Remembers why it broke, since the client in between reports only that it did."""
+    """A body on its way. Remembers why it broke, since the line in between may report only that it did."""
 
     def __init__(self, receive: Receive, limit: int, timeout: float) -> None:
         self._receive = receive

@@ -68,7 +68,7 @@ class Forwarder:
                 try:
                     await self._upload(scope, send, call, body)
                 finally:
-                    body.on_end = None  # the client may read on for a moment, and this call is over
+                    body.on_end = None  # the line may read on for a moment, and this call is over
             else:
                 self._hangups.watch(task, receive, call)
                 timing.ask()

@@ -11,10 +11,10 @@ from bff.proxy.http1_connection import Connection
 from bff.proxy.http1_request import LAST_CHUNK, frame_chunk, write_head
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, url_of
+from bff.proxy.timed import line_patience
 from bff.proxy.upstream import Body, ConnectTimeout, Headers
 from bff.proxy.upstream_tls import build_tls_context
 
-_LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CHUNKED = "transfer-encoding: chunked\r\n"
 
@@ -113,11 +113,8 @@ def http1_line_builder(route: Route, address: Address) -> Callable[[bool], Http1
     Raises:
         ValueError: a certificate or key cannot be used.
     """
-    service = route.service
     place = _find_place(route, address)
-    patience = max(route.timeout, service.idle_timeout or route.timeout)
-    # While a body is still being sent, its sender, who knows how that gets on, keeps the time.
-    patience_of = {False: patience, True: max(_LONGEST_UPLOAD, patience)}
+    patience_of = {upload: line_patience(route, upload=upload) for upload in (False, True)}
 
     def build(upload: bool) -> Http1Line:
         return Http1Line(place, patience_of[upload], is_upload=upload)

@@ -20,10 +20,10 @@ from pyreqwest.response import Response
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, Tls
+from bff.proxy.timed import line_patience
 from bff.proxy.upstream import Body, ConnectTimeout, Headers
 
 _IDLE = timedelta(seconds=30)
-_LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
 _CONNECTING = "client error (Connect)"  # one of an error's causes, before anything was sent
 
 
@@ -93,10 +93,10 @@ def http2_line_builder(route: Route, address: Address) -> Callable[[bool], Reqwe
     Raises:
         ValueError: a certificate or key cannot be used.
     """
-    patience = max(route.timeout, route.service.idle_timeout or route.timeout)
-    # Its read timeout runs while a body is still being sent; the sender, who knows how that gets on, times uploads.
-    patience_of = {False: patience, True: max(_LONGEST_UPLOAD, patience)}
-    shared = {upload: _build_client(route, address, patience_of[upload]) for upload in patience_of}
+    # Its read timeout runs while a body is still being sent, so uploads have a client of their own.
+    shared = {
+        upload: _build_client(route, address, line_patience(route, upload=upload)) for upload in (False, True)
+    }
     return lambda upload: ReqwestLine(shared[upload], is_upload=upload)
 
 
@@ -116,24 +116,21 @@ def _build_client(route: Route, address: Address, patience: float) -> Client:
         .read_timeout(timedelta(seconds=patience))
     )
     url = urlsplit(address.url)
-    if url.scheme == "https":
-        builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or 443).http2(True)
-    else:
-        builder = builder.http2_prior_knowledge()
     try:
+        if url.scheme == "https":
+            builder = _with_tls(builder, route.service.tls, url.hostname or "", url.port or 443).http2(True)
+        else:
+            builder = builder.http2_prior_knowledge()
         return builder.build()
     except ValueError as error:  # BuilderError is one
         raise ValueError(f"{route.path}: its TLS settings cannot be used") from error
 
 
 def _with_tls(builder: ClientBuilder, tls: Tls, host: str, port: int) -> ClientBuilder:
-    try:
-        if tls.authorities is not None:
-            builder = builder.add_root_certificate_pem(tls.authorities.encode())
-        if tls.identity is not None:
-            builder = builder.identity_pem(tls.identity.encode())
-    except ValueError as error:  # BuilderError is one
-        raise ValueError("a certificate or key for an upstream cannot be used") from error
+    if tls.authorities is not None:
+        builder = builder.add_root_certificate_pem(tls.authorities.encode())
+    if tls.identity is not None:
+        builder = builder.identity_pem(tls.identity.encode())
     if tls.server_name is not None:  # it stands in the URL (see `url_of`), and leads to the address
         builder = builder.resolve(tls.server_name, str(ip_address(host)), port)
     return builder

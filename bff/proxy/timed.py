@@ -1,6 +1,6 @@
-"""Timeouts beyond the one that the client keeps by itself: how long an answer may take in all, and between bytes.
+"""How long calls may take: the one timeout that a line keeps by itself, and those beyond it.
 
-They cost a timer each, so that only routes that ask for them have them.
+The latter (up to the first byte, in all) cost a timer each, so that only routes that ask for them have them.
 """
 
 import asyncio
@@ -12,12 +12,22 @@ from bff.errors import UpstreamTimeout
 from bff.proxy.lines import LineAnswer
 from bff.proxy.routes import Route
 
+LONGEST_UPLOAD = 3600.0  # seconds from the first byte up to the first byte of the answer
 T = TypeVar("T")
+
+
+def line_patience(route: Route, *, upload: bool = False) -> float:
+    """Return the seconds that a line of this route waits for each sign of life of the upstream's.
+
+    While a body is still being sent, its sender, who knows how that gets on, keeps the time.
+    """
+    patience = max(route.timeout, route.service.idle_timeout or route.timeout)
+    return max(LONGEST_UPLOAD, patience) if upload else patience
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds: up to the first byte of the answer, between two, and in all; None for what the client keeps."""
+    """Seconds: up to the first byte of the answer, between two, and in all; None for what the line keeps."""
 
     first: float | None
     idle: float | None
@@ -25,7 +35,7 @@ class Times:
 
     @classmethod
     def of(cls, route: Route) -> "Times | None":
-        """Return what the client, which knows the longer of `timeout` and `idle_timeout` alone, does not keep."""
+        """Return what the line, which knows the longer of `timeout` and `idle_timeout` alone, does not keep."""
         service = route.service
         idle = service.idle_timeout or route.timeout
         if idle == route.timeout and service.total_timeout is None:

@@ -1,7 +1,7 @@
 """Every route's upstream: finds an address and a line, sends, tries again where that is safe, streams the answer.
 
-A call is repeated once at most, only while nothing of an answer has come, and only when it may be: the client's
-errors do not tell whether the upstream has read the request (RFC 9110 §9.2.2).
+A call is repeated once at most, only while nothing of an answer has come, and only when it may be: no error of a
+line's tells whether the upstream has read the request (RFC 9110 §9.2.2).
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from bff.proxy.lines import BuildLine, Line, LineAnswer, Pool
 from bff.proxy.reqwest_line import http2_line_builder
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, url_of
-from bff.proxy.timed import Deadline, TimedAnswer, Times
+from bff.proxy.timed import Deadline, TimedAnswer, Times, line_patience
 from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1
@@ -78,11 +78,11 @@ class Upstreams:
 
     def _build_backend(self, route: Route, address: Address) -> Backend:
         service = route.service
-        build: BuildLine = http1_line_builder(route, address)
-        if service.http2:
-            build = http2_line_builder(route, address)
-        longest = max(route.timeout, service.idle_timeout or 0.0)
-        pool = Pool(build, service.max_connections, service.pool_timeout, longest)
+        build_lines: Callable[[Route, Address], BuildLine] = (
+            http2_line_builder if service.http2 else http1_line_builder
+        )
+        build = build_lines(route, address)
+        pool = Pool(build, service.max_connections, service.pool_timeout, line_patience(route))
         return Backend(address, url_of(address, service.tls), pool, AddressHealth(service.health))
 
 
@@ -107,7 +107,7 @@ class _Exchange:
 
     def __init__(self, carrier: _Carrier, method: str, target: str, headers: Headers, body: Body) -> None:
         if body == b"":
-            headers = [*headers, ("content-length", "0")]  # left out by the client; some servers answer 411 then
+            headers = [*headers, ("content-length", "0")]  # lines leave it out; some servers answer 411 then
         self._carrier = carrier
         self._method = method
         self._target = target
@@ -150,7 +150,7 @@ class _Exchange:
                 raise UpstreamUnreachable
         except (UpstreamUnreachable, UpstreamTimeout) as error:
             if deadline is not None and isinstance(error, UpstreamTimeout):
-                pool.discard(line)  # the timeout may be ours alone, and the client does not know of it
+                pool.discard(line)  # the timeout may be ours alone, and the line does not know of it
             else:
                 pool.give_back(line)
             if upload is None or not upload.broke:
