@@ -42,6 +42,7 @@ __all__ = ["COOKIE", "KEYS", "ORIGIN", "Browser", "FakeUpstream", "Response", "S
 ORIGIN = "https://app.test"
 COOKIE = "__Host-bff"
 KEYS = ("q4Hk0T0l1b3zqJ0C9m2sXw7dVt5yUe8RfGhAiPoLkNM", "Zx8vB2nM4aS6dF1gH3jK5lQ7wE9rT0yUiOpLmNbVcX0")
+FROM_OUR_PAGE = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 PATIENCE = 30.0  # real seconds that a test waits for what must come
 
 
@@ -165,7 +166,7 @@ class Browser:
     async def begin_login(self, **parameters: str) -> str:
         """Go to the login endpoint and return the URL of the issuer's that it sends us to."""
         query = "&".join(f"{name}={value}" for name, value in parameters.items())
-        response = await self.get(f"/bff/login?{query}", csrf=False)
+        response = await self.get(f"/bff/login?{query}", headers=dict(FROM_OUR_PAGE), csrf=False)
         assert 303 == response.status, response
         return response.header("location") or ""
 

@@ -16,7 +16,7 @@ ALWAYS_REMOVED = (
     "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
     "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
     "x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-groups",
-    "x-http-method", "x-method-override",
+    "x-http-method", "x-method-override", "tracestate",
 )  # fmt: skip
 
 

@@ -51,7 +51,8 @@ _ALLOWED = {
     "/logout": "GET, POST, OPTIONS",
     "/backchannel-logout": "POST, OPTIONS",
 }
-_OWN_WISH = frozenset({None, b"same-origin", b"none"})  # what browsers say of our own page, and of the address bar
+# What browsers say of our own page, and of the address bar. One that says nothing may come from anywhere.
+_OWN_WISH = frozenset({b"same-origin", b"none"})
 _MAX_LOGOUT_TOKEN = 16 * 1024  # bytes of form
 _FORM_TIME = 10.0  # seconds for it to arrive: anybody may begin to send one
 

@@ -117,13 +117,15 @@ async def test_resealed_cookie_lasts_as_long_as_the_session():
 
 
 @pytest.mark.parametrize(
-    ("site", "counts"), [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False)]
+    ("site", "counts"),
+    [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False), (None, False)],
 )
 async def test_wish_of_another_site_does_not_count(site, counts):
     """A link elsewhere may begin a login, and makes nobody's session outlive their browser (Fetch Metadata)."""
     async with remembering() as world:
         browser = world.browser()
-        headers = {"sec-fetch-site": site, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+        said = {} if site is None else {"sec-fetch-site": site}
+        headers = {**said, "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
         begun = await browser.get("/bff/login?remember=true", headers=headers, csrf=False)
 
         line = session_cookie(await browser.finish_login(begun.header("location")))

@@ -222,13 +222,15 @@ async def test_websocket_passes(site: Site, browser: Browser) -> None:
         local_addr=(PERSON, 0),
         ssl=site.trust(),
         origin=site.bff.url,  # type: ignore[arg-type]
-        additional_headers={"Cookie": cookies, **LIES},
+        additional_headers={"Cookie": cookies, **LIES, "traceparent": f"00-{'5' * 32}-{'6' * 16}-01"},
         proxy=None,
     ) as opened:
         await opened.send("is anybody there?")
         assert "is anybody there?" == await asyncio.wait_for(opened.recv(), 30)
 
     assert [PERSON] == site.upstream.opened[-1].all("x-forwarded-for")
+    (trace,) = site.upstream.opened[-1].all("traceparent")
+    assert "5" * 32 not in trace  # the proxy does not trace, and the browser does not decide what is traced
 
 
 async def test_what_is_too_large_is_refused_by_bff(browser: Browser) -> None:

@@ -164,6 +164,15 @@ async def test_browsers_header_does_not_reach_the_api(site: Site, browser: Brows
     assert [] == [line for line in lines_of(site) if b"forged" in line.lower()]
 
 
+async def test_browser_does_not_decide_what_is_traced(site: Site, browser: Browser) -> None:
+    """Its own trace, with the mark that it is to be written, neither reaches the API nor is gone on with by bff."""
+    trace = "5" * 32
+    await browser.get("/api/orders/7", headers={"traceparent": f"00-{trace}-{'6' * 16}-01", "tracestate": "a=b"})
+
+    its_own = (trace.encode(), b"tracestate")
+    assert [] == [line for line in lines_of(site) if any(mark in line.lower() for mark in its_own)]
+
+
 @pytest.mark.parametrize("name", TWINS)
 async def test_underscore_twin_does_not_reach_the_api(site: Site, browser: Browser, name: str) -> None:
     """WSGI and CGI servers read X_User as X-User (RFC 3875 §4.1.18)."""

@@ -219,6 +219,8 @@ def test_nginx_tells_the_address_that_it_sees():
         "X-Forwarded-Host": '""',
         "X-Forwarded-Proto": '""',
         "Forwarded": '""',
+        "traceparent": '""',
+        "tracestate": '""',
     } == headers
     assert "proxy_pass         http://bff;" in NGINX.read_text()
 
@@ -260,6 +262,8 @@ def test_traefik_reaches_bff_and_its_health():
         f"127.0.0.1:{balancer['healthCheck']['port']}",
     )
     assert (True, "-1ms") == (balancer["passHostHeader"], balancer["responseForwarding"]["flushInterval"])
-    assert {"Forwarded": ""} == http["middlewares"]["bff-headers"]["headers"]["customRequestHeaders"]
+    assert {"Forwarded": "", "Traceparent": "", "Tracestate": ""} == (
+        http["middlewares"]["bff-headers"]["headers"]["customRequestHeaders"]
+    )
     assert ["bff-headers"] == http["routers"]["bff"]["middlewares"]
     assert "bff" == http["routers"]["bff"]["service"]
