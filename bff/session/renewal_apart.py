@@ -109,7 +109,7 @@ class Desk:
             answer = await self._renewed(question["cookie"].encode("ascii"), question["refused"])
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
-        except (ConnectionError, ValueError, KeyError):
+        except (ConnectionError, ValueError, KeyError, TypeError, AttributeError):
             return  # a worker that was killed while it asked or was answered: the renewal goes on all the same
         finally:
             writer.close()

@@ -208,10 +208,13 @@ async def test_successor_takes_the_address_over_and_the_old_one_finishes(apart):
     await successor.close()
 
 
-@pytest.mark.parametrize("junk", [b"", b"junk\n", b"{}\n", b'{"cookie": "junk", "refused": null}\n'])
+@pytest.mark.parametrize(
+    "junk", [b"", b"junk\n", b"{}\n", b"[]\n", b'{"cookie": 7}\n', b'{"cookie": "junk", "refused": null}\n']
+)
 async def test_junk_disturbs_nothing(apart, junk):
     """A worker may be killed in the middle of its question."""
-    browser = await signed_in(apart)
+    browser, unhandled = await signed_in(apart), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
     reader, writer = await asyncio.open_unix_connection(apart.address)
     writer.write(junk)
     writer.write_eof()
@@ -219,4 +222,5 @@ async def test_junk_disturbs_nothing(apart, junk):
     writer.close()
 
     assert 200 == (await browser.get("/api/tasks")).status
+    assert [] == unhandled
     assert (1, 0) == await apart.renewals_by()
