@@ -2,10 +2,12 @@
 
 import re
 from functools import cached_property, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+
+from bff.http.addresses import read_address
 
 Segments = tuple[str, ...]
 
@@ -71,10 +73,4 @@ def _scopes(scope: str) -> frozenset[str]:
     return frozenset(scope.split())
 
 
-@lru_cache(1024)
-def _ip(address: str) -> IPv4Address | IPv6Address | None:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return None
-    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+_ip = lru_cache(1024)(read_address)

@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from random import Random
 from urllib.parse import urlsplit
+
+from bff.http.addresses import is_within
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _KNOWN_MAX = 4096  # addresses that are remembered
@@ -67,12 +69,8 @@ class Forwarding:
         return known
 
     def _is_trusted(self, peer: str) -> bool:
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return peer == ""  # a unix socket: whoever can reach it was let in by the file's mode
-        plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # from a socket for both families
-        return any(address in network or (plain is not None and plain in network) for network in self._trusted)
+        # A unix socket has no address: whoever can reach it was let in by the file's mode.
+        return not peer or is_within(peer, self._trusted)
 
 
 def new_request_id() -> str:

@@ -3,10 +3,9 @@
 from urllib.parse import urlsplit
 
 from bff.errors import MisdirectedRequest
+from bff.http.addresses import DEFAULT_PORTS
 from bff.proxy.forwarded import Forwarding
 from bff.proxy.head import RequestHead
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Front:
@@ -16,9 +15,9 @@ class Front:
         parts = urlsplit(public_url)
         name = (parts.hostname or "").encode("ascii")
         name = b"[" + name + b"]" if b":" in name else name
-        port = parts.port or _DEFAULT_PORTS[parts.scheme]
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
         self._hosts = {name + b":%d" % port}
-        if port == _DEFAULT_PORTS[parts.scheme]:
+        if port == DEFAULT_PORTS[parts.scheme]:
             self._hosts.add(name)
         self._forwarding = forwarding
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hmac import compare_digest
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import quote
 
 from bff.errors import (
@@ -22,6 +22,7 @@ from bff.errors import (
     SessionRequired,
 )
 from bff.events import TRACE, Emit, Trace
+from bff.http.addresses import is_within
 from bff.http.origins import check_same_origin, check_socket_origin
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_target
@@ -179,18 +180,10 @@ class Gateway:
         known = self._peers.get(peer)
         if known is None:
             # A unix socket has no address: whoever can reach it was let in by the file's mode.
-            known = not peer or self._is_within(peer)
+            known = not peer or is_within(peer, self._rules.networks)
             if len(self._peers) < _KNOWN_MAX:
                 self._peers[peer] = known
         return known
-
-    def _is_within(self, peer: str) -> bool:
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return False
-        plain = getattr(address, "ipv4_mapped", None) or address  # from a socket for both families
-        return any(plain in network for network in self._rules.networks)
 
     def _turn_away(self, scope: Scope, reason: str) -> None:
         now = self._monotonic()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bff.errors import UpstreamUnreachable
+from bff.http.addresses import DEFAULT_PORTS
 from bff.proxy.http1_connection import Connection
 from bff.proxy.http1_request import LAST_CHUNK, frame_chunk, write_head
 from bff.proxy.routes import Route
@@ -15,7 +16,6 @@ from bff.proxy.timed import line_patience
 from bff.proxy.upstream import Body, ConnectTimeout, Headers
 from bff.proxy.upstream_tls import build_tls_context
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _CHUNKED = "transfer-encoding: chunked\r\n"
 
 
@@ -124,7 +124,7 @@ def http1_line_builder(route: Route, address: Address) -> Callable[[bool], Http1
 
 def _find_place(route: Route, address: Address) -> Place:
     url = urlsplit(url_of(address, route.service.tls))
-    name, port = url.hostname or "", url.port or _DEFAULT_PORTS[url.scheme]
+    name, port = url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]
     host = f"[{name}]" if ":" in name else name
     is_tls = url.scheme == "https"
     try:
@@ -133,7 +133,7 @@ def _find_place(route: Route, address: Address) -> Place:
         raise ValueError(f"{route.path}: {error}") from error
     return Place(
         origin=f"{url.scheme}://{url.netloc}",
-        host=host if port == _DEFAULT_PORTS[url.scheme] else f"{host}:{port}",
+        host=host if port == DEFAULT_PORTS[url.scheme] else f"{host}:{port}",
         socket=address.socket,
         address=(urlsplit(address.url).hostname or "", urlsplit(address.url).port or port),
         tls=tls,

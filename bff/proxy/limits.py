@@ -5,10 +5,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 
 from bff.errors import ServerBusy, TooManyRequests
 from bff.events import Emit
+from bff.http.addresses import read_address
 
 _TOLD_EVERY = 10.0  # seconds; whoever is refused once is refused again
 _UNKNOWN = "unknown"  # the address of whoever comes through a unix socket
@@ -124,14 +125,7 @@ OPEN_GATE = Gate()
 
 
 def _network_of(address: str) -> str:
-    if ":" not in address:
+    found = read_address(address) if ":" in address else None
+    if found is None:
         return address
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64" if isinstance(found, IPv6Address) else str(found)

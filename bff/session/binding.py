@@ -5,10 +5,11 @@ A mismatch never ends a session: else whoever replays a stolen cookie could sign
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import ip_network
 
 from bff.errors import SessionElsewhere
 from bff.events import Emit
+from bff.http.addresses import read_address
 from bff.session.live import LiveSession
 
 CameFrom = tuple[bytes, str]  # the browser's User-Agent and address
@@ -48,12 +49,9 @@ def browser_family(user_agent: bytes) -> str:
 
 def network_of(address: str, ipv4_prefix: int, ipv6_prefix: int) -> str:
     """Return the network of an address; what is no address (a unix socket) is its own."""
-    try:
-        found = ip_address(address)
-    except ValueError:
+    found = read_address(address)
+    if found is None:
         return address
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
     prefix = ipv4_prefix if found.version == 4 else ipv6_prefix
     return str(ip_network((found.packed, prefix), strict=False))
 

@@ -19,6 +19,7 @@ from litestar.types import HTTPScope
 
 from bff.errors import AccessDenied, TooManyRequests
 from bff.events import TRACE, Emit, Trace
+from bff.http.addresses import is_within
 from bff.proxy.api import PrincipalNow
 from bff.web.admin.errors import OperatorRequired
 from bff.web.admin.operators import STATE_KEY, Actor
@@ -142,20 +143,11 @@ def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
 
 
 def _check_network(address: str, networks: Networks, emit: Emit, request_id: str) -> None:
-    if not networks or _is_within(address, networks):
+    if not networks or is_within(address, networks):
         return
     fields = {"reason": "address", "outcome": "denied", "address": address, "request_id": request_id}
     emit("admin.refused", fields)
     raise AccessDenied("The admin API is not served to this address (admin.networks).")
-
-
-def _is_within(address: str, networks: Networks) -> bool:
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return False
-    plain = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return any(found in network or (plain is not None and plain in network) for network in networks)
 
 
 def _neighbourhood(address: str) -> str:
