@@ -5,6 +5,7 @@ A request notes a few moments; adding up comes later, many requests at once. `ma
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 
+from bff.http.methods import USUAL
 from bff.observe import metrics_catalog as catalog
 from bff.observe.metrics import Histogram, Metrics, Reading
 from bff.proxy.asgi import Message, Receive, Scope, Send
@@ -15,7 +16,7 @@ Serve = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _AT_ONCE = 500  # requests of a route
 FILES = "(app)"  # what stands for the route of the app's files, and of its dev server
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS = frozenset(USUAL)
 _STATUS = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")  # none: nobody was left to answer, or nothing could be
 
 

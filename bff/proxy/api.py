@@ -20,6 +20,7 @@ from bff.errors import (
 )
 from bff.events import TRACE, Emit, Trace
 from bff.http.cookies import has_cookie, read_cookie
+from bff.http.methods import ALLOW, NEVER_FORWARDED
 from bff.http.origins import check_same_origin
 from bff.http.problems import build_problem_response
 from bff.http.targets import check_query, check_single_slashes, check_target
@@ -43,12 +44,7 @@ from bff.session.renewal import Renewer
 from bff.session.resolved import Gone, Unreadable, refusal_of
 from bff.session.sessions import Sessions
 
-# TRACE answers with what it was sent, our token included, and CONNECT makes a tunnel (RFC 9110 §9.3.8 and §9.3.6).
-# Nor is a method with a small letter: it is another one to our rules, and the same one to many upstreams (§9.1).
-_NEVER_FORWARDED = frozenset({"TRACE", "TRACK", "CONNECT"})
 _UNMEASURED = Unmeasured()
-_USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
 
 PrincipalNow = Callable[[Principal, float], Principal]
 NoteUse = Callable[[LiveSession, str, str, int, float], None]  # by which rule of a route a method was let through
@@ -108,8 +104,8 @@ class ApiProxy:
         timing = Timing(method)
         meter.under_way += 1
         try:
-            if method in _NEVER_FORWARDED or not method.isupper():
-                raise MethodNotAllowed(allow=_USUAL)
+            if method in NEVER_FORWARDED or not method.isupper():
+                raise MethodNotAllowed(allow=ALLOW)
             check_origin = check_same_origin
             if route.cors is not None:
                 check_origin = route.cors.check_origin

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bff.errors import BadRequest, MethodNotAllowed
+from bff.http.methods import ALLOW, NEVER_FORWARDED, USUAL
 from bff.proxy.head import RawHeaders, RequestHead
 
 SECRET = b"x-bff-gateway"
-_USUAL = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-_METHODS = {name.encode("ascii"): name for name in _USUAL.split(", ")}
-_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]{1,32}\Z")  # RFC 9110 §9.1, in capitals: see `bff.proxy.api`
-_NEVER = frozenset({b"TRACE", b"TRACK", b"CONNECT"})
+_METHODS = {name.encode("ascii"): name for name in USUAL}
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Z-]{1,32}\Z")  # RFC 9110 §9.1, in capitals: see `bff.http.methods`
 
 # What is decided on, and may come once only.
 _ONCE = frozenset(
@@ -134,9 +133,10 @@ def read_asked(
 
 
 def _unusual(method: bytes) -> str:
-    if method in _NEVER or not _METHOD.match(method):
-        raise MethodNotAllowed(allow=_USUAL)
-    return method.decode("ascii")
+    verb = method.decode("latin-1")
+    if verb in NEVER_FORWARDED or not _METHOD.match(method):
+        raise MethodNotAllowed(allow=ALLOW)
+    return verb
 
 
 def _incomplete(dialect: Dialect) -> str:
