@@ -21,7 +21,7 @@ from bff.oidc.token_set import TokenSet
 from bff.session.deflating import deflate, inflate
 from bff.session.principal import Principal
 from bff.session.session import Session, Unknown
-from bff.session.token_parts import Whole, join_token, split_token
+from bff.session.token_parts import Credential, join_token, split_token
 
 _SECOND = b"\x02"  # what the second form begins with; no MessagePack map does
 _NO_FORM = b"\x20"  # the first byte that no form will ever begin with
@@ -49,13 +49,13 @@ class _Text(msgspec.Struct, omit_defaults=True):
     traits: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class _Whole(msgspec.Struct, omit_defaults=True, rename=lambda name: name[0]):
+class _Sealed(msgspec.Struct, omit_defaults=True, rename=lambda name: name[0]):
     """What is sealed: the credentials beside the deflated text. Nothing makes these names smaller but brevity."""
 
     text: bytes
-    access_token: Whole
-    refresh_token: Whole | None = None
-    id_token: Whole | None = None
+    access_token: Credential
+    refresh_token: Credential | None = None
+    id_token: Credential | None = None
 
 
 class _FirstForm(msgspec.Struct):
@@ -87,7 +87,7 @@ _CLAIMS = msgspec.json.Decoder(dict[str, Any])
 def build_record(session: Session) -> bytes:
     """Encode a session for sealing."""
     tokens = session.tokens
-    credentials: dict[str, Whole] = {}
+    credentials: dict[str, Credential] = {}
     jws_open: dict[str, list[bytes]] = {}
     for name in _TOKENS:
         token = getattr(tokens, name)
@@ -113,7 +113,7 @@ def build_record(session: Session) -> bytes:
         traits=dict(session.traits),
     )
     deflated = deflate(_encode(text, session.unknown.text))
-    return _SECOND + _encode(_Whole(deflated, **credentials), session.unknown.credentials)
+    return _SECOND + _encode(_Sealed(deflated, **credentials), session.unknown.credentials)
 
 
 def parse_record(encoded: bytes) -> Session:
@@ -128,8 +128,8 @@ def parse_record(encoded: bytes) -> Session:
     if not encoded.startswith(_SECOND):
         return _from_first_form(_FIRST_FORM.decode(encoded))
     credentials = _MAP.decode(memoryview(encoded)[1:])
-    whole = msgspec.convert(credentials, _Whole)
-    fields = _MAP.decode(inflate(whole.text))
+    sealed = msgspec.convert(credentials, _Sealed)
+    fields = _MAP.decode(inflate(sealed.text))
     text = msgspec.convert(fields, _Text)
     opened = text.jws_open
     claims = text.claims if text.claims is not None else _claims_of(opened.get("id_token"))
@@ -138,11 +138,11 @@ def parse_record(encoded: bytes) -> Session:
         principal=Principal(text.issuer, text.subject, frozenset(text.roles), claims),
         claims=claims,
         tokens=TokenSet(
-            access_token=join_token(whole.access_token, opened.get("access_token", [])),
+            access_token=join_token(sealed.access_token, opened.get("access_token", [])),
             issued_at=text.issued_at,
             expires_at=text.token_expires_at,
-            refresh_token=_joined(whole.refresh_token, opened.get("refresh_token", [])),
-            id_token=_joined(whole.id_token, opened.get("id_token", [])),
+            refresh_token=_joined(sealed.refresh_token, opened.get("refresh_token", [])),
+            id_token=_joined(sealed.id_token, opened.get("id_token", [])),
             scope=text.scope,
             token_type=text.token_type,
         ),
@@ -151,7 +151,7 @@ def parse_record(encoded: bytes) -> Session:
         issuer_sid=text.issuer_sid,
         is_remembered=text.is_remembered,
         traits=text.traits,
-        unknown=Unknown(text=_others(fields, _Text), credentials=_others(credentials, _Whole)),
+        unknown=Unknown(text=_others(fields, _Text), credentials=_others(credentials, _Sealed)),
     )
 
 
@@ -166,7 +166,7 @@ def _others(fields: Mapping[str, Any], known: type[msgspec.Struct]) -> dict[str,
     return {name: fields[name] for name in fields.keys() - set(known.__struct_encode_fields__)}
 
 
-def _joined(credential: Whole | None, opened: list[bytes]) -> str | None:
+def _joined(credential: Credential | None, opened: list[bytes]) -> str | None:
     return None if credential is None else join_token(credential, opened)
 
 

@@ -7,11 +7,11 @@ Base64 costs a third, and hides from compression how much those texts have in co
 import base64
 import binascii
 
-Whole = str | list[bytes]  # a token as it came, or its segments decoded
+Credential = str | list[bytes]  # a token as it came, or those of its segments that are secret, decoded
 _JWS = 3  # segments
 
 
-def split_token(token: str) -> tuple[Whole, list[bytes]]:
+def split_token(token: str) -> tuple[Credential, list[bytes]]:
     """Return what is the credential, and the parts that are none (empty unless the token is a JWS).
 
     `join_token` gives exactly the same text back: what would not come back as it was stays as it is.
@@ -25,7 +25,7 @@ def split_token(token: str) -> tuple[Whole, list[bytes]]:
     return parts, []
 
 
-def join_token(credential: Whole, open_parts: list[bytes]) -> str:
+def join_token(credential: Credential, open_parts: list[bytes]) -> str:
     """Return the token that was split."""
     if isinstance(credential, str):
         return credential
