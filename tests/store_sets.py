@@ -93,6 +93,7 @@ class SentinelSet(_Set):
     Attributes:
         servers: the first one is the primary at the start.
         sentinels: their processes.
+        sentinel_ports: where they listen.
         url: `redis+sentinel://…/main`.
     """
 
@@ -108,7 +109,7 @@ class SentinelSet(_Set):
         for _ in range(replicas):
             of = ["--replicaof", f"127.0.0.1 {primary.port}", "--repl-diskless-sync-delay", "0"]
             self.servers.append(start_valkey(*of))
-        ports = [self._start_sentinel(number, primary.port) for number in range(3)]
+        self.sentinel_ports = ports = [self._start_sentinel(number, primary.port) for number in range(3)]
         self.url = "redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in ports) + f"/{SERVICE}"
         for port in ports:
             await_that(lambda port=port: self._is_ready(port, replicas), "the sentinels know each other")  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """The store on several servers while one of them dies, comes back, or hands its keys to another."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,8 +10,9 @@ import redis
 from bff.errors import SessionStoreUnavailable
 from bff.session.records import Change, ChangeKind, Lost, Restored, Store
 from bff.session.stores import open_store
+from bff.session.stores.redis_layout import Layout
 from tests.chaos.stores import NOW, Ear, build_record, until_it_works
-from tests.store_sets import Cluster, SentinelSet, ask, await_that, start_cluster, start_sentinel_set
+from tests.store_sets import SERVICE, Cluster, SentinelSet, ask, await_that, start_cluster, start_sentinel_set
 
 pytestmark = pytest.mark.chaos
 
@@ -24,8 +26,6 @@ def record_key(number: int) -> str:
 
 def tag_of(number: int) -> str:
     """What of a record's key a cluster looks at."""
-    from bff.session.stores.redis_layout import Layout
-
     return Layout("bff", is_cluster=True).record(build_record(number).key).partition("{")[2].rstrip("}")
 
 
@@ -71,6 +71,33 @@ async def test_a_primary_that_is_killed_is_followed_by_its_replica(sentinels: Se
     await asyncio.to_thread(await_that, lambda: is_replica(first.port), "the old primary follows the new one")
     await until_it_works(lambda: store.create(build_record(1)))
     assert build_record(1) == await store.load(build_record(1).key, NOW)
+    await store.close()
+
+
+async def test_a_primary_that_was_cut_off_is_left_for_the_one_that_the_sentinels_name(
+    sentinels: SentinelSet,
+) -> None:
+    """It believes that it is one still, and takes no writes for lack of replicas: `min-replicas-to-write`."""
+    store = open_store(sentinels.url, timeout=TIMEOUT)
+    await store.open()
+    await store.create(build_record())
+    first, second = sentinels.servers
+    with ask(first.port) as old, ask(second.port) as new, contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(ask(port)) for port in sentinels.sentinel_ports]
+        assert 1 == old.wait(1, 30_000)
+        for watcher in watchers:
+            watcher.sentinel_remove(SERVICE)
+        new.replicaof("NO", "ONE")
+        old.config_set("min-replicas-to-write", 1)
+        for watcher in watchers:
+            watcher.sentinel_monitor(SERVICE, "127.0.0.1", second.port, 2)
+
+    with pytest.raises(SessionStoreUnavailable):
+        await store.create(build_record(1))
+
+    await until_it_works(lambda: store.create(build_record(1)))
+    with ask(second.port) as new:
+        assert new.exists(Layout("bff", is_cluster=False).record(build_record(1).key))
     await store.close()
 
 

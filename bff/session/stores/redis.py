@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
-from redis.exceptions import ReadOnlyError
-
 from bff.errors import SessionStoreUnavailable
 from bff.session.records import Change, ChangeKind, Ended, StoredSession
 from bff.session.stores import redis_scripts as scripts
@@ -18,12 +16,21 @@ from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_index import RedisIndex
 from bff.session.stores.redis_layout import Layout
-from bff.session.stores.redis_records import FAULTS, FIELDS, build_fields, parse_fields, reason_of, select_current
+from bff.session.stores.redis_records import (
+    FAULTS,
+    FIELDS,
+    build_fields,
+    is_left_behind,
+    parse_fields,
+    reason_of,
+    select_current,
+)
 from bff.session.stores.redis_script_call import Script
 from bff.session.stores.redis_servers import CONNECTIONS, connect
 from bff.session.stores.redis_tally import RedisTally
 from bff.session.stores.redis_watch import RedisWatch, build_message
 
+_RENEW_EVERY = 1.0  # seconds; a primary that only waits for its replica says the same to every call
 SKEW = 1.0  # seconds that clocks may differ before it matters to anybody
 
 
@@ -42,6 +49,7 @@ class RedisStore:
         self._timeout = timeout
         self._is_closed = False
         self._is_stale = False
+        self._renewed_at = -_RENEW_EVERY  # by the loop's clock
         self._calls = asyncio.Semaphore(CONNECTIONS - 1)  # under way: one connection is the watch's
         self._keys = Layout(prefix, is_cluster=servers.is_cluster)
         self._index = RedisIndex(client, self._keys)
@@ -244,13 +252,14 @@ class RedisStore:
             raise unavailable("closed")
         try:
             async with asyncio.timeout(self._timeout), self._calls:
-                if self._is_stale:
-                    self._is_stale = False
+                now = asyncio.get_running_loop().time()
+                if self._is_stale and now >= self._renewed_at + _RENEW_EVERY:
+                    self._is_stale, self._renewed_at = False, now
                     await self._client.connection_pool.disconnect(inuse_connections=False)
                 yield
         except FAULTS as exc:
             # After a failover the connections still lead to what was the primary; new ones find the new one.
-            self._is_stale = isinstance(exc, ReadOnlyError) and not self._keys.is_cluster
+            self._is_stale = self._is_stale or (is_left_behind(exc) and not self._keys.is_cluster)
             raise unavailable(reason_of(exc)) from exc
 
 

@@ -90,6 +90,12 @@ def select_current(parsed: tuple[StoredSession | Ended, float] | None, now: floa
             return None
 
 
+def is_left_behind(exc: Exception) -> bool:
+    """Whether a server that takes no writes, be it for lack of replicas, may be no primary any more."""
+    no_replicas = isinstance(exc, exceptions.ResponseError) and str(exc).startswith("NOREPLICAS")
+    return no_replicas or isinstance(exc, exceptions.ReadOnlyError)
+
+
 def reason_of(exc: Exception) -> str:
     """Name the category of a fault."""
     match exc:
