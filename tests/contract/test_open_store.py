@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from redis.asyncio.connection import SSLConnection
 
 from bff.session.records import Store
 from bff.session.stores import open_store
@@ -50,6 +51,11 @@ def test_the_scheme_chooses_the_store(url: str, kind: type[Store]) -> None:
         ("redis+cluster://:hunter2@a,b?db=1", "is not one that Redis can be reached at"),
         ("redis+cluster://:hunter2@a,b?sentinel_ssl=false", "unknown option 'sentinel_ssl'"),
         ("rediss+cluster://:hunter2@a,b?ssl_cert_reqs=perhaps", "is not one that Redis can be reached at"),
+        ("redis://:hunter2@a?ssl_ca_certs=ca.pem", "'ssl_ca_certs' means nothing without TLS"),
+        ("unix:///run/valkey.sock?ssl_cert_reqs=required", "'ssl_cert_reqs' means nothing without TLS"),
+        ("redis+cluster://:hunter2@a,b?ssl_ca_certs=ca.pem", "'ssl_ca_certs' means nothing without TLS"),
+        ("redis+sentinel://:hunter2@a,b?sentinel_ssl=true", "'sentinel_ssl' means nothing without TLS"),
+        ("rediss://:hunter2@a?ssl_ca_certs=", "'ssl_ca_certs' is empty"),
         ("bff-sessions.db", "expected memory:, sqlite:///file.db"),
         ("sqlite://bff-sessions.db", "a SQLite store is sqlite:///file.db"),
         ("sqlite:bff-sessions.db", "a SQLite store is sqlite:///file.db"),
@@ -71,6 +77,20 @@ def test_another_url_is_refused_with_what_was_expected(url: str, said: str) -> N
     assert said in str(refused.value)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url", ["REDISS://a", "Rediss+sentinel://a,b", "REDISS+Sentinel://a", "REDISS+cluster://a,b"]
+)
+async def test_a_scheme_in_capitals_means_tls_too(url: str) -> None:
+    """Schemes are the same in capitals (RFC 3986 §3.1): no spelling makes a connection one in the clear."""
+    store = open_store(url)
+    assert isinstance(store, RedisStore)
+    client = store._servers.listener()
+
+    made = client.connection_pool.make_connection()
+    await store.close()
+    assert isinstance(made, SSLConnection)
 
 
 async def test_prefixes_keep_deployments_apart(valkey_url: str) -> None:

@@ -1,6 +1,7 @@
 """Where session records are kept: memory, SQLite, Redis. One URL opens one of them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -84,11 +85,14 @@ def _parse_path(url: str) -> Path:
 def _open_redis(url: str, timeout: float) -> Store:
     from bff.session.stores.redis import RedisStore  # noqa: PLC0415 - 0.2 s that only its users should wait for
 
-    address, _, query = url.partition("?")
+    scheme, _, rest = url.partition(":")
+    scheme = scheme.lower()  # RFC 3986 §3.1; what follows goes by it whether TLS is used
+    address, _, query = f"{scheme}:{rest}".partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     known = REDIS_OPTIONS | (SENTINEL_OPTIONS if "+sentinel:" in address else frozenset())
     if unknown := sorted(options.keys() - known):
         raise ValueError(f"unknown option {unknown[0]!r} in the store's URL: expected {', '.join(sorted(known))}")
+    _check_tls(options, is_secure=scheme.startswith("rediss"))
     prefix = options.pop("prefix", "bff")
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", prefix) is None:
         raise ValueError("the store's prefix may hold letters, digits, '-' and '_' only, 64 at most")
@@ -102,3 +106,13 @@ def _open_redis(url: str, timeout: float) -> Store:
             "redis+sentinel://[user:password@]host[:port],host[:port][/service[/db]] or "
             "redis+cluster://[user:password@]host[:port],host[:port]"
         ) from None
+
+
+def _check_tls(options: Mapping[str, str], *, is_secure: bool) -> None:
+    """Let nobody believe in a protection that is not there: redis-py takes no notice of either."""
+    for name, value in options.items():
+        if name.startswith("ssl_") or name == "sentinel_ssl":
+            if not is_secure:
+                raise ValueError(f"{name!r} means nothing without TLS: expected rediss://, or none of it")
+            if not value:
+                raise ValueError(f"{name!r} is empty: expected a value, or none of it")
