@@ -20,6 +20,7 @@ class StoreFacts:
     memory_limit: int | None = None  # bytes; 0: any
     role: str | None = None  # "master", "replica"
     replicas: int | None = None
+    needs_replicas: bool | None = None  # it takes no writes that none of them would hear of soon
 
 
 class TellsFacts(Protocol):

@@ -131,6 +131,11 @@ def _replication(facts: StoreFacts) -> list[Outcome]:
     if facts.role not in {None, "master", "primary"}:
         advice = "name the primary, or what follows it, in session.store"
         return [Outcome(Status.FAIL, "store", "session.store leads to a replica", advice, "it takes no writes")]
+    # Where there is but one, its restart would stop every write.
+    if facts.replicas and facts.replicas > 1 and facts.needs_replicas is False:
+        why = "a primary that is cut off goes on taking logouts and renewals, which are lost when it is back"
+        advice = "set min-replicas-to-write 1 and min-replicas-max-lag 1"
+        return [Outcome(Status.WARN, "store", "the store takes writes that no replica hears of", advice, why)]
     if facts.replicas:
         return [Outcome(Status.OK, "store", f"the store has {facts.replicas} replica(s)")]
     return []

@@ -46,6 +46,7 @@ class RedisFacts:
             memory_limit=limit,
             role=str(told["role"]) if "role" in told else None,
             replicas=_number(told, "connected_slaves"),
+            needs_replicas="min_slaves_good_slaves" in told,  # told only where min-replicas-to-write is set
         )
 
     async def compare_clocks(self) -> tuple[float, float]:

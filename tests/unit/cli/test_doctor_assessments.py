@@ -222,6 +222,8 @@ GOOD = StoreFacts(
         ({"evicts": None}, [("WARN", "the store does not tell what it evicts")]),
         ({"memory_used": 95}, [("WARN", "the store uses 95% of its memory")]),
         ({"role": "slave"}, [("FAIL", "session.store leads to a replica")]),
+        ({"replicas": 2, "needs_replicas": True}, []),
+        ({"replicas": 2, "needs_replicas": False}, [("WARN", "the store takes writes that no replica hears of")]),
     ],
 )
 def test_store_is_judged_by_what_it_tells(changes, told):
