@@ -22,9 +22,9 @@ class ConfigFiles:
     def _others(self) -> list[Path]:
         try:
             tree = tomllib.loads(self._config.read_bytes().decode("utf-8-sig"))
+            return sorted({self._config.parent / name for name in _names(tree, ())})
         except (OSError, ValueError, RecursionError):
             return []  # whoever reads it tells why
-        return sorted({self._config.parent / name for name in _names(tree, ())})
 
 
 def _names(value: object, path: tuple[str, ...]) -> Iterator[str]:
@@ -44,6 +44,6 @@ def _names(value: object, path: tuple[str, ...]) -> Iterator[str]:
 def _stamp(file: Path) -> tuple[int, int, int]:
     try:
         status = file.stat()
-    except OSError:
+    except (OSError, ValueError):  # a NUL in it is no name at all
         return 0, 0, 0
     return status.st_mtime_ns, status.st_ino, status.st_size
