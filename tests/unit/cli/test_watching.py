@@ -97,7 +97,9 @@ def test_file_that_is_gone_or_nonsense_is_a_change_too(config, watch, reloads):
     assert 2 == len(reloads)
 
 
-@pytest.mark.parametrize("text", ['secret = { file = "a\\u0000b" }', ".".join(["a"] * 5000) + " = 1"], ids=["nul", "deep"])
+@pytest.mark.parametrize(
+    "text", ['secret = { file = "a\\u0000b" }', ".".join(["a"] * 5000) + " = 1"], ids=["nul", "deep"]
+)
 def test_no_name_and_no_depth_ends_the_watch(config, watch, reloads, text):
     """A look is a signal's handler: what it raised would end the process that keeps the workers."""
     config.write_text(text)
