@@ -34,7 +34,7 @@ class ForeignLines(logging.Handler):
         """Write one record. What it cannot say is told by its place."""
         try:
             text = record.getMessage()
-        except (TypeError, ValueError):  # arguments that do not fit their format
+        except Exception:  # noqa: BLE001 -- the arguments do not fit, or one cannot be said: the caller must go on
             text = f"unreadable line at {record.filename}:{record.lineno}"
         said, _, rest = text.partition("\n")
         fields: dict[str, object] = {"logger": record.name, "text": redact_text(said[:_LONGEST])}

@@ -86,10 +86,20 @@ def test_traceback_in_the_text_is_cut_down_to_its_places(adopt, capsys):
     assert TOKEN not in json.dumps(line)
 
 
-def test_line_that_cannot_be_put_together_is_named_by_its_place(adopt, capsys):
+class Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError(TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("said", "arguments"),
+    [("%d things", ("many",)), ("%(name)s", ({"other": 1},)), ("%s", (Unspeakable(),))],
+    ids=["type", "name", "object"],
+)
+def test_line_that_cannot_be_put_together_is_named_by_its_place(adopt, capsys, said, arguments):
     """A mistake in a library's log call breaks nothing and hides nothing."""
     adopt("info")
-    logging.getLogger("x").warning("%d things", "many")
+    logging.getLogger("x").warning(said, *arguments)
 
     (line,) = told(capsys)
     assert line["text"].startswith("unreadable line at test_library_lines.py:")
