@@ -12,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from bff.crypto.trust import build_trust
 from bff.errors import IssuerUnavailable
 from bff.oidc.strict_json import parse_json_object
 
@@ -179,17 +179,6 @@ class IssuerTransport:
             raise IssuerUnavailable(f"The answer of {where} {exc}.") from None
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return Answer(response.status_code, media_type, body, _retry_after(response.headers))
-
-
-def build_trust() -> ssl.SSLContext:
-    """Return whom we believe: the system's authorities, as for upstreams, or httpx's where the system has none.
-
-    OpenSSL reads `SSL_CERT_FILE` and `SSL_CERT_DIR` itself, so that an authority of one's own can be added.
-    """
-    paths = ssl.get_default_verify_paths()
-    if paths.cafile or (paths.capath and any(Path(paths.capath).iterdir())):  # None where there is no such place
-        return ssl.create_default_context()
-    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Unreadable(Exception):

@@ -5,23 +5,19 @@ import ssl
 import tempfile
 from pathlib import Path
 
-import certifi
-
+from bff.crypto.trust import build_trust
 from bff.proxy.service import Tls
 
 
 def build_tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return a context that trusts the system's roots and the given authorities, at TLS 1.2 or later.
+    """Return a context that believes whom we believe anyway and the given authorities, at TLS 1.2 or later.
 
     Raises:
         ValueError: a certificate or key cannot be used.
     """
-    context = ssl.create_default_context()
+    context = build_trust()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    folder = Path(ssl.get_default_verify_paths().openssl_capath)
-    if not context.get_ca_certs() and not any(folder.glob("*.0")):  # a slim image has none
-        context.load_verify_locations(certifi.where())
     try:
         if tls.authorities is not None:
             context.load_verify_locations(cadata=tls.authorities)

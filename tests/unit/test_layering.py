@@ -37,7 +37,7 @@ MAY_USE = {
     "httpx": ["bff/oidc/transport.py"],
     "pyreqwest": ["bff/proxy/reqwest_line.py"],
     "httptools": ["bff/proxy/http1_connection.py"],
-    "certifi": ["bff/proxy/upstream_tls.py"],
+    "certifi": ["bff/crypto/trust.py"],
     "redis": ["bff/session/stores/redis*.py"],
     "aiosqlite": ["bff/session/stores/sqlite*.py"],
     "jwt": ["bff/oidc/jose.py"],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
-from bff.oidc.transport import build_trust
+from bff.crypto.trust import build_trust
 
 _MOST = 64 * 1024  # bytes of a body that are read
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bff.cli.checks.outcome import Outcome, Status
 from bff.config.addresses import DEFAULT_PORTS
-from bff.oidc.transport import build_trust
+from bff.crypto.trust import build_trust
 
 _SOON = 14 * 86400.0  # seconds before its end that a certificate is worth a warning
 _ADD = "add its authority to this machine's (update-ca-certificates), or name a file with it in SSL_CERT_FILE"

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from bff.cli.checks.outcome import Outcome, Status
 from bff.config.addresses import DEFAULT_PORTS, is_loopback
 from bff.config.settings import ApiSettings, Settings, TlsSettings
+from bff.crypto.trust import build_trust
 from bff.errors import SessionStoreUnavailable
 from bff.events import ignore
 from bff.from_settings import build_route
@@ -100,7 +101,7 @@ async def _connect(
     how: TlsSettings,
 ) -> list[Outcome]:
     where = f"{url.scheme}://{url.netloc}"
-    context = ssl.create_default_context() if tls else None
+    context = build_trust() if tls else None
     if context is not None and how.ca_file is not None:
         context.load_verify_locations(cadata=how.ca_file)
     try:
