@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from bff.cli.checks.outcome import Outcome, Status
-from bff.config.addresses import LOOPBACK_HOSTS, is_loopback, split_listen
+from bff.config.addresses import LOOPBACK_HOSTS, is_address, is_loopback, split_listen
 from bff.config.settings import SameSite, Settings
 
 
@@ -75,15 +75,7 @@ def _site(origin: str) -> tuple[str, str]:
     """About the registrable domain: a scheme and the last two labels, too wide where a suffix has a dot itself."""
     parts = urlsplit(origin)
     host = parts.hostname or ""
-    return parts.scheme, host if _is_address(host) else ".".join(host.split(".")[-2:])
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return parts.scheme, host if is_address(host) else ".".join(host.split(".")[-2:])
 
 
 def _is_private(host: str) -> bool:
