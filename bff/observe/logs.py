@@ -13,30 +13,58 @@ from bff.observe.redaction import frames, redact
 
 __all__ = ["adopt_library_logs", "configure_logs", "emit_to_log", "own_logs", "redact"]
 
-_LOUD = {
-    "login.failed": logging.WARNING,
-    "access.denied": logging.WARNING,
-    "renewal.refused": logging.WARNING,
-    "renewal.postponed": logging.WARNING,
-    "store.push_lost": logging.WARNING,
-    "store.evicts": logging.WARNING,
-    "issuer.unavailable": logging.WARNING,
-    "tokens.revocation_failed": logging.WARNING,
-    "background.failed": logging.WARNING,
-    "background.crashed": logging.ERROR,
-    "limits.reached": logging.WARNING,
-    "gateway.refused": logging.WARNING,
-    "limits.storage_unavailable": logging.WARNING,
-    "audit.lost": logging.ERROR,
-    "audit.failing": logging.ERROR,
-    "audit.purge_failed": logging.WARNING,
-    "request.crashed": logging.ERROR,
-    "session.unreadable": logging.WARNING,
-    "upstream.ejected": logging.WARNING,
-    "upstream.failed": logging.WARNING,
-    "renewal.forced": logging.WARNING,
-    "metrics.unwritten": logging.WARNING,
-}
+# What an operator should hear of with log.level = "warning": something is broken, refused or not as configured.
+_WARNINGS = frozenset(
+    {
+        "access.denied",
+        "admin.refused",
+        "assignments.unreadable",
+        "audit.purge_failed",
+        "background.failed",
+        "discovery_failed",
+        "gateway.refused",
+        "issuer_metadata_weak",
+        "jwks_failed",
+        "jwks_throttled",
+        "keys.unreadable",
+        "limits.reached",
+        "limits.storage_unavailable",
+        "login.failed",
+        "metrics.unwritten",
+        "principal.failed",
+        "registry.failed",
+        "registry.full",
+        "registry.lost",
+        "registry.unavailable",
+        "renewal.forced",
+        "renewal.lease_left",
+        "renewal.postponed",
+        "renewal.process_away",
+        "renewal.refused",
+        "renewal_unchecked",
+        "roles_cut",
+        "roles_elsewhere",
+        "session.elsewhere",
+        "session.unreadable",
+        "spa.unreadable",
+        "statistics.waiting",
+        "store.evicts",
+        "store.push_lost",
+        "store.unavailable",
+        "token_rule_violated",
+        "tokens.revocation_failed",
+        "upstream.ejected",
+        "upstream.failed",
+    }
+)
+_ERRORS = frozenset({"audit.failing", "audit.lost", "background.crashed", "client_refused", "request.crashed"})
+
+
+def level_of(name: str) -> int:
+    """Return how loud an event is, as the levels of the standard library's logging are numbered."""
+    if name in _ERRORS:
+        return logging.ERROR
+    return logging.WARNING if name in _WARNINGS else logging.INFO
 
 
 def own_logs(level: str, layout: str) -> None:
@@ -83,7 +111,7 @@ def emit_to_log(name: str, fields: Mapping[str, object]) -> None:
     if name.endswith(".crashed") and (error := sys.exception()) is not None:
         told["at"] = frames(error.__traceback__)
     # Bound first: no field, whatever its name, may clash with an argument of the call and break a request.
-    structlog.get_logger().bind(**told).log(_LOUD.get(name, logging.INFO), name)
+    structlog.get_logger().bind(**told).log(level_of(name), name)
 
 
 def _write_foreign(level: int, fields: Mapping[str, object]) -> None:
