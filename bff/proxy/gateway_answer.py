@@ -16,7 +16,8 @@ ALWAYS_REMOVED = (
     "client-cert", "x-original-url", "x-original-uri", "x-rewrite-url", "x-http-method-override",
     "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
     "x-forwarded-access-token", "x-auth-request-user", "x-auth-request-email", "x-auth-request-groups",
-    "x-http-method", "x-method-override", "tracestate",
+    "x-http-method", "x-method-override", "tracestate", "client-cert-chain", "x-client-ip", "x-cluster-client-ip",
+    "true-client-ip", "cf-connecting-ip", "x-forwarded-prefix", "x-forwarded-ssl",
 )  # fmt: skip
 
 

@@ -41,6 +41,13 @@ LIES = {
     "X-Rewrite-URL": "/forged",
     "X-HTTP-Method-Override": "FORGED",
     "Client-Cert": "forged",
+    "Client-Cert-Chain": "forged",
+    "X-Client-IP": "forged",
+    "X-Cluster-Client-IP": "forged",
+    "True-Client-IP": "forged",
+    "CF-Connecting-IP": "forged",
+    "X-Forwarded-Prefix": "/forged",
+    "X-Forwarded-Ssl": "forged",
     "DPoP": "forged",
     "Forwarded": "for=forged",
     "X-BFF-Gateway": "forged",
@@ -162,6 +169,18 @@ async def test_browsers_header_does_not_reach_the_api(site: Site, browser: Brows
 
     assert 2 == len(site.seen())
     assert [] == [line for line in lines_of(site) if b"forged" in line.lower()]
+
+
+@pytest.mark.parametrize(
+    "upgrade", [{}, {"Connection": "Upgrade", "Upgrade": "websocket"}], ids=["plain", "upgrade"]
+)
+async def test_no_api_gives_the_browser_a_cookie(site: Site, browser: Browser, upgrade: dict[str, str]) -> None:
+    """It could put a session of its own in the place of the user's, on a route for WebSockets as on any other."""
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
+    opening = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Origin": site.bff.url}
+    answer = await browser.get("/api/live/refuse", headers=opening | upgrade)
+
+    assert (418, None) == (answer.status_code, answer.headers.get("set-cookie"))
 
 
 async def test_browser_does_not_decide_what_is_traced(site: Site, browser: Browser) -> None:
