@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import yaml
 
 from frontend_example.demo.set_up import TRAEFIK
@@ -18,6 +19,7 @@ from tests.processes import ROOT, ServerFailed, ServerProcess, reserve_port
 from tests.servers import Server
 
 HOST = "app.example.com"  # as the configurations have it
+PERSON = "127.0.0.7"  # where the browser is; the proxy is asked at 127.0.0.1
 # What Debian's nginx.conf does around the files of conf.d, for whoever runs the tests.
 NGINX_MAIN = """
 daemon off;
@@ -65,6 +67,24 @@ class DeployedProxy(Server):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def trust(self) -> ssl.SSLContext:
+        """What believes its certificate."""
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def client(self) -> httpx.AsyncClient:
+        """What speaks to it as a browser does: by TLS, to the public name, from an address of its own."""
+
+        async def name_it(request: httpx.Request) -> None:
+            request.extensions["sni_hostname"] = HOST
+
+        return httpx.AsyncClient(
+            base_url=f"https://127.0.0.1:{self.port}",
+            headers={"Host": HOST},
+            transport=httpx.AsyncHTTPTransport(verify=self.trust(), local_address=PERSON),
+            event_hooks={"request": [name_it]},
+            timeout=30.0,
+        )
 
 
 class Nginx(DeployedProxy):
@@ -130,7 +150,7 @@ def wait_for_name(proxy: DeployedProxy) -> None:
     Raises:
         ServerFailed: it does not.
     """
-    trust = ssl.create_default_context(cafile=str(proxy.certificate))
+    trust = proxy.trust()
     deadline = time.monotonic() + 60
     while True:
         try:

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
-from tests.deployed_proxies import HOST
+from tests.deployed_proxies import HOST, PERSON
 from tests.echo import Echo, Received
 from tests.gateways import CaddyGateway, EnvoyGateway, Gateway, NginxGateway, Places, TraefikGateway
 from tests.processes import ServerFailed, reserve_port
@@ -25,7 +25,6 @@ from tests.servers import Issuer, start_issuer
 from tests.socket_upstream import SocketUpstream
 
 KINDS = [NginxGateway, CaddyGateway, TraefikGateway, EnvoyGateway]
-PERSON = "127.0.0.7"  # where the browser is; the gateway is asked at 127.0.0.1
 BRIEF = 3  # seconds that access tokens live
 ROUTES = """
 [[api]]
@@ -67,21 +66,7 @@ class Site:
     cookies: dict[str, str] = field(default_factory=dict)  # of a login that tests share
 
     def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.gateway.certificate))
-
-    def client(self) -> httpx.AsyncClient:
-        """What speaks to the gateway as a browser does: by TLS, to the public name, from an address of its own."""
-
-        async def name_it(request: httpx.Request) -> None:
-            request.extensions["sni_hostname"] = HOST
-
-        return httpx.AsyncClient(
-            base_url=f"https://127.0.0.1:{self.gateway.port}",
-            headers={"Host": HOST},
-            transport=httpx.AsyncHTTPTransport(verify=self.trust(), local_address=PERSON),
-            event_hooks={"request": [name_it]},
-            timeout=30.0,
-        )
+        return self.gateway.trust()
 
     def direct(self) -> httpx.AsyncClient:
         """What gets around the gateway, to bff itself."""
@@ -119,7 +104,7 @@ class Site:
         """Starts it again, where and as it was."""
         with _listening(self.listen):
             self.bff.start()
-        _wait_for(self.bff, self.listen)
+        wait_for_listener(self.bff, self.listen)
 
     def seen(self) -> list[Received]:
         """What has come to the API."""
@@ -158,7 +143,7 @@ def start_site(kind: type[Gateway], issuer: Issuer, orders: Echo, live: SocketUp
                     wait=False,
                 )
             )
-        _wait_for(bff, listen)
+        wait_for_listener(bff, listen)
         places = Places(None if kind.over_tcp else where, port, orders.port, live.port, secret)
         gateway = stack.enter_context(kind(places))
         yield Site(bff, gateway, orders, live, secret, listen)
@@ -178,7 +163,7 @@ async def visitor(site: Site) -> AsyncIterator[Browser]:
     site.orders.reset()
     async with Browser(site.bff) as browser:
         await browser.http.aclose()
-        browser.http = site.client()
+        browser.http = site.gateway.client()
         yield browser
 
 
@@ -200,8 +185,9 @@ def _listening(where: str) -> Iterator[None]:
         yield
 
 
-def _wait_for(bff: Bff, listen: str) -> None:
-    deadline = time.monotonic() + 30
+def wait_for_listener(bff: Bff, listen: str) -> None:
+    """Returns once it takes connections at `host:port` or `unix:` and a path; raises `ServerFailed`."""
+    deadline = time.monotonic() + 60
     is_socket = listen.startswith("unix:")
     family = socket.AF_UNIX if is_socket else socket.AF_INET
     host, _, port = listen.rpartition(":")

@@ -5,7 +5,6 @@ import contextlib
 import re
 import secrets
 import shutil
-import socket
 import ssl
 import tempfile
 import time
@@ -24,8 +23,8 @@ from bff.cli.checks.public import assess_arrival
 from bff.config.settings import KeysSettings, OidcSettings, Secret, Settings
 from bff.crypto.key_ring import KeyRing
 from bff.web.doctor import HEADER, seal_question
-from tests.deployed_proxies import HOST, Caddy, DeployedProxy, Nginx, Traefik
-from tests.processes import ServerFailed
+from tests.deployed_proxies import HOST, PERSON, Caddy, DeployedProxy, Nginx, Traefik
+from tests.gateway_sites import wait_for_listener
 from tests.product import Bff, Browser
 from tests.servers import start_demo_api, start_issuer
 from tests.socket_upstream import SocketUpstream
@@ -34,7 +33,6 @@ from tests.world import eventually
 pytestmark = pytest.mark.integration
 
 SETTINGS = Settings(f"https://{HOST}", OidcSettings("https://id.example", "spa"), keys=KeysSettings((Secret("k"),)))
-PERSON = "127.0.0.7"  # where the browser is; the proxy is asked at 127.0.0.1
 MIB = 2**20
 LIES = {
     "X-Forwarded-For": "6.6.6.6",
@@ -61,9 +59,6 @@ class Site:
     bff: Bff
     proxy: DeployedProxy
     upstream: SocketUpstream
-
-    def trust(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.proxy.certificate))
 
 
 @dataclass
@@ -110,7 +105,7 @@ def product() -> Iterator[Product]:
 
         where = folder / "bff.sock"
         bff = start(f"unix:{where}")
-        wait_for_socket(where, bff)
+        wait_for_listener(bff, f"unix:{where}")
         yield Product(bff, where, upstream, start)
 
 
@@ -122,36 +117,11 @@ def site(request: pytest.FixtureRequest, product: Product) -> Iterator[Site]:
         yield Site(bff, proxy, product.upstream)
 
 
-def wait_for_socket(where: Path, bff: Bff) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and bff.process.is_running:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(str(where))
-            return
-        time.sleep(0.02)
-    raise ServerFailed(f"bff did not get ready:\n{bff.output()}")
-
-
-def client(site: Site) -> httpx.AsyncClient:
-    """What speaks to the proxy as the browser does: by TLS, to the public name, from an address of its own."""
-
-    async def name_it(request: httpx.Request) -> None:
-        request.extensions["sni_hostname"] = HOST
-
-    return httpx.AsyncClient(
-        base_url=f"https://127.0.0.1:{site.proxy.port}",
-        headers={"Host": HOST},
-        transport=httpx.AsyncHTTPTransport(verify=site.trust(), local_address=PERSON),
-        event_hooks={"request": [name_it]},
-        timeout=30.0,
-    )
-
-
 @pytest.fixture
 async def browser(site: Site) -> AsyncIterator[Browser]:
     async with Browser(site.bff) as browser:
         await browser.http.aclose()
-        browser.http = client(site)
+        browser.http = site.proxy.client()
         yield browser
 
 
@@ -220,7 +190,7 @@ async def test_websocket_passes(site: Site, browser: Browser) -> None:
         host="127.0.0.1",
         port=site.proxy.port,
         local_addr=(PERSON, 0),
-        ssl=site.trust(),
+        ssl=site.proxy.trust(),
         origin=site.bff.url,  # type: ignore[arg-type]
         additional_headers={"Cookie": cookies, **LIES, "traceparent": f"00-{'5' * 32}-{'6' * 16}-01"},
         proxy=None,

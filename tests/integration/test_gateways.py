@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.deployed_proxies import HOST
-from tests.gateway_sites import KINDS, PERSON, Site, signed_in, start_around, start_site, visitor
+from tests.deployed_proxies import HOST, PERSON
+from tests.gateway_sites import KINDS, Site, signed_in, start_around, start_site, visitor
 from tests.gateways import Gateway
 from tests.product import Browser
 from tests.world import eventually, until

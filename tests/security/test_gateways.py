@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.deployed_proxies import HOST
-from tests.gateway_sites import KINDS, PERSON, Site, signed_in, start_around, start_site
+from tests.deployed_proxies import HOST, PERSON
+from tests.gateway_sites import KINDS, Site, signed_in, start_around, start_site
 from tests.gateways import Gateway
 from tests.product import Browser
 from tests.world import eventually
@@ -229,7 +229,7 @@ async def test_browser_cannot_name_another_method(site: Site, browser: Browser, 
 async def test_browsers_own_token_is_none(site: Site) -> None:
     """Without a session there is no call, whatever it brings along."""
     site.orders.reset()
-    async with site.client() as client:
+    async with site.gateway.client() as client:
         answer = await client.get("/api/orders", headers={"Authorization": "Bearer x", "X-CSRF": "1"})
 
     assert (401, []) == (answer.status_code, site.seen())
@@ -381,7 +381,7 @@ async def test_copied_cookie_does_not_work_elsewhere(site: Site, browser: Browse
 async def test_other_host_gets_nothing(site: Site, browser: Browser) -> None:
     """RFC 9110 §7.4."""
     _, answer = await site.send("/api/orders/7", browser, headers={"X-Forwarded-Host": "evil.example"})
-    async with site.client() as client:
+    async with site.gateway.client() as client:
         cookie = {"Cookie": f"__Host-bff={browser.session_cookie}", "X-CSRF": "1", "Host": "evil.example"}
         other = await client.get("/api/orders/8", headers=cookie)
 
