@@ -19,6 +19,17 @@ def spent_twice(world):
     return {token for token in used if used.count(token) > 1}
 
 
+async def renewed_as_the_store_goes(world, browser):
+    """A request under way that waits for its renewal: the issuer has answered, and the store is away."""
+    held = world.op.hold("token")
+    world.clock.advance(EXPIRED)
+    waiting = asyncio.ensure_future(browser.get("/api/tasks"))
+    await eventually(lambda: 1 == world.refreshes())
+    world.store.down = True
+    held.set()
+    return waiting
+
+
 @pytest.mark.parametrize("done", [False, True], ids=["refused", "answer lost"])
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("times", [1, 3])
@@ -113,12 +124,7 @@ async def test_refusal_while_the_store_is_away_is_not_the_end_yet(world):
     await browser.log_in()
     await browser.get("/api/tasks")
     world.op.always("token", json_reply({"error": "invalid_grant"}, 400))
-    held = world.op.hold("token")
-    world.clock.advance(EXPIRED)
-    waiting = asyncio.ensure_future(browser.get("/api/tasks"))
-    await eventually(lambda: 1 == world.refreshes())
-    world.store.down = True
-    held.set()
+    waiting = await renewed_as_the_store_goes(world, browser)
 
     answer = await waiting
 
@@ -206,12 +212,7 @@ async def test_nobody_spends_the_old_token_while_its_rotated_one_waits_to_be_wri
         browser = world.browser()
         await browser.log_in()
         await browser.at(1).get("/api/tasks")
-        held = world.op.hold("token")
-        world.clock.advance(EXPIRED)
-        waiting = asyncio.ensure_future(browser.get("/api/tasks"))
-        await eventually(lambda: 1 == world.refreshes())
-        world.store.down = True
-        held.set()
+        waiting = await renewed_as_the_store_goes(world, browser)
         await eventually(lambda: 6 < world.store.times("replace"))  # by now the holder tries four times a second
         world.clock.advance(120)
         tried = world.store.times("replace")

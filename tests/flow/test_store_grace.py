@@ -38,6 +38,17 @@ async def warm(world):
     return browser
 
 
+async def ended_unheard(world):
+    """A browser with the cookie of a session that the other worker has ended, of which its own has not heard."""
+    browser = await warm(world)
+    cookie = browser.cookies[COOKIE]
+    world.store.lose_pushes()
+    await settle()
+    await browser.at(1).post("/bff/logout")
+    browser.cookies[COOKIE] = cookie
+    return browser, cookie
+
+
 def is_503(response):
     return (503, "session_store_unavailable") == (response.status, response.code) and response.header("retry-after")
 
@@ -113,12 +124,7 @@ async def test_session_that_ended_before_the_loss_is_not_served_in_the_grace():
 async def test_session_that_the_store_has_said_is_over_is_not_served_in_the_grace():
     """Unheard, but told to a request since: what is known to have ended is not brought back by the store's loss."""
     async with graceful(workers=2) as world:
-        browser = await warm(world)
-        cookie = browser.cookies[COOKIE]
-        world.store.lose_pushes()
-        await settle()
-        await browser.at(1).post("/bff/logout")
-        browser.cookies[COOKIE] = cookie
+        browser, cookie = await ended_unheard(world)
         assert "session_expired" == (await browser.get("/api/tasks")).code
 
         world.store.down = True
@@ -130,13 +136,8 @@ async def test_session_that_the_store_has_said_is_over_is_not_served_in_the_grac
 async def test_caches_are_not_believed_when_the_store_is_back():
     """A session that was ended in the gap, unheard, is refused by the first request after it."""
     async with graceful(workers=2) as world:
-        browser = await warm(world)
-        cookie = browser.cookies[COOKIE]
-        world.store.lose_pushes()
-        await settle()
-        await browser.at(1).post("/bff/logout")
+        browser, _ = await ended_unheard(world)
         world.store.down = True
-        browser.cookies[COOKIE] = cookie
         assert 200 == (await browser.get("/api/tasks")).status
 
         await find_store(world)
