@@ -62,6 +62,24 @@ def test_credentials_for_the_collector_are_secrets(disk):
     assert "Bearer abc" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("http://collector:4318", ["sends tracing.headers in the clear"]),
+        ("http://127.0.0.1:4318", []),
+        ("https://collector:4318", []),
+    ],
+)
+def test_credentials_that_cross_a_network_in_the_clear_are_worth_a_warning(disk, endpoint, said):
+    """OWASP ASVS 12.3.1. A collector without credentials may be asked as it likes."""
+    disk.environ["COLLECTOR_TOKEN"] = "Bearer abc"
+    headers = 'headers = { authorization = { env = "COLLECTOR_TOKEN" } }'
+    found = disk.complaints(text("enabled = true", f'endpoint = "{endpoint}"', headers))
+
+    assert [("warning", "tracing.endpoint", each) for each in said] == [(f[0], f[2], f[3]) for f in found]
+    assert [] == disk.complaints(text("enabled = true", f'endpoint = "{endpoint}"'))
+
+
 @pytest.mark.parametrize("sample", ["-0.1", "1.1", '"all"'])
 def test_sample_is_a_fraction(disk, sample):
     """From none to all."""
