@@ -5,6 +5,8 @@ Every answer is bounded in time and in decoded size.
 """
 
 import asyncio
+import os
+import socket
 import ssl
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -174,11 +176,31 @@ class IssuerTransport:
         except TimeoutError:
             raise IssuerUnavailable(f"{where} did not answer within {self.timeout:g} seconds.") from None
         except (httpx.HTTPError, httpx.StreamError) as exc:
-            raise IssuerUnavailable(f"{where} cannot be reached ({type(exc).__name__}).") from exc
+            raise IssuerUnavailable(f"{where} cannot be reached: {_reason(exc)}.") from exc
         except _Unreadable as exc:
             raise IssuerUnavailable(f"The answer of {where} {exc}.") from None
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return Answer(response.status_code, media_type, body, _retry_after(response.headers))
+
+
+def _reason(error: httpx.HTTPError | httpx.StreamError) -> str:
+    """Say why there is no answer, as the system or OpenSSL says it beneath what httpx makes of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return f"its certificate is not trusted ({cause.verify_message})"
+            case ssl.SSLError():
+                return "it does not speak TLS there"
+            case socket.gaierror():
+                return "its name cannot be resolved"
+            case OSError(errno=int(number)):
+                return os.strerror(number).lower()
+            case BaseExceptionGroup():  # each of its addresses
+                cause = cause.exceptions[0]
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 class _Unreadable(Exception):

@@ -2,8 +2,10 @@
 
 import asyncio
 import gzip
+import socket
 import ssl
 from email.utils import formatdate
+from typing import NoReturn
 
 import httpx
 import pytest
@@ -161,6 +163,41 @@ async def test_no_answer_is_one_error(exception):
     assert "https://op.test/.well-known/openid-configuration cannot be reached" in detail
 
 
+async def test_an_issuer_that_does_not_listen_is_told_from_one_whose_name_nobody_knows(monkeypatch):
+    """Whoever reads the log must know what to mend: over real sockets, and a resolver that knows no names."""
+
+    async def resolve(*_args: object, **_options: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        transport = IssuerTransport()
+        with pytest.raises(IssuerUnavailable, match=rf":{port}/token cannot be reached: connection refused\."):
+            await transport.get(f"http://127.0.0.1:{port}/token")
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    with pytest.raises(IssuerUnavailable, match=r"cannot be reached: its name cannot be resolved\."):
+        await transport.get("http://op.test/token")
+    await transport.close()
+
+
+async def test_an_issuer_without_tls_is_told():
+    """An address with https that answers in clear."""
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    transport = IssuerTransport()
+    with pytest.raises(IssuerUnavailable, match=r"cannot be reached: it does not speak TLS there\."):
+        await transport.get(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/token")
+    await transport.close()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_slow_issuer_is_not_waited_for():
     """The bound is on the whole exchange, not on each read."""
     op = NegOp()
@@ -208,7 +245,7 @@ async def test_a_certificate_that_nobody_vouches_for_ends_the_call(tmp_path):
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=context)
     port = server.sockets[0].getsockname()[1]
     transport = IssuerTransport()
-    with pytest.raises(IssuerUnavailable):
+    with pytest.raises(IssuerUnavailable, match="cannot be reached: its certificate is not trusted"):
         await transport.post_form(f"https://127.0.0.1:{port}/token", [("refresh_token", "secret")])
     await transport.close()
     server.close()
