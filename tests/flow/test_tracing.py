@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -10,9 +11,11 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from bff.assembly.tracing_store import OPERATIONS
 from bff.config.settings import ApiSettings, LogSettings, Settings, TracingSettings
 from bff.errors import UpstreamUnreachable
 from bff.observe import tracing
+from bff.session.records import Store
 from tests.fake_upstream import Given
 from tests.flow.test_sockets import Dialer, Socket
 from tests.internet import World, eventually, make_settings
@@ -307,6 +310,15 @@ async def test_switched_off_nothing_is_wrapped():
         assert bff._observers.traces is None
         assert bff.api._forward._upstream is world.upstream
         assert [bff.metrics] == bff._observers._measures
+
+
+def test_every_operation_of_a_store_is_traced():
+    """One that were forgotten would not be there at all, and only where traces are on."""
+    protocols = [protocol for protocol in Store.__mro__ if protocol.__module__ == Store.__module__]
+    members = [item for protocol in protocols for item in vars(protocol).items()]
+    asynchronous = {name for name, member in members if iscoroutinefunction(member)}
+
+    assert asynchronous - {"open", "close"} == set(OPERATIONS)
 
 
 def test_name_comes_from_the_configuration_then_the_environment(monkeypatch, exporter):
