@@ -11,6 +11,8 @@ from typing import Any
 from redis.asyncio.connection import RedisSSLContext, SSLConnection
 from redis.asyncio.sentinel import SentinelManagedSSLConnection
 
+from bff.crypto.trust import build_trust
+
 
 class Tls(RedisSSLContext):
     """What `ssl_…` options say; raises `ValueError` or what redis-py raises when they say nothing that can be."""
@@ -39,7 +41,7 @@ class Tls(RedisSSLContext):
         # A client's certificate may be renewed every hour; connections made from then on show the new one.
         made_of = tuple(file.stat().st_mtime_ns for file in self._files)
         if self.context is None or made_of != self._made_of:
-            context = ssl.create_default_context(cafile=self.ca_certs)
+            context = ssl.create_default_context(cafile=self.ca_certs) if self.ca_certs else build_trust()
             context.check_hostname = self.check_hostname
             context.verify_mode = self.cert_reqs
             if self.certfile:

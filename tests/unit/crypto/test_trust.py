@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bff.crypto.trust import build_trust
+from bff.session.stores.redis_tls import Tls
 from tests.forging import self_signed_certificate
 
 
@@ -29,6 +30,11 @@ def believed() -> int:
 def test_without_any_authority_the_well_known_ones_are_believed(slim: Path):
     """Else no issuer, and no upstream with a public name, could be reached."""
     assert believed() > 50
+
+
+def test_store_is_believed_by_the_same_ones(slim: Path):
+    """A Redis behind a public name, as those that are rented, needs no `ssl_ca_certs`."""
+    assert believed() == Tls({}).get().cert_store_stats()["x509"]
 
 
 def test_file_of_ones_own_is_believed_and_nothing_beside_it(slim: Path, tmp_path: Path, monkeypatch):
