@@ -8,20 +8,22 @@ from bff.session.binding import CameFrom
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
-# Never forwarded: hop-by-hop (RFC 9110 §7.6.1), framing, what we set ourselves, what only we may read, and
-# identity or routing headers that upstreams and gateways are known to believe (OWASP ASVS 4.1.3).
-_DROPPED = frozenset(
+# Who calls, from where and for what, as upstreams and gateways are known to believe it (OWASP ASVS 4.1.3).
+BELIEVED = frozenset(
     {
-        b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te",
-        b"trailer", b"transfer-encoding", b"upgrade", b"expect", b"http2-settings", b"content-length", b"host",
-        b"authorization", b"dpop", b"cookie", b"x-csrf", b"forwarded", b"via", b"x-real-ip", b"client-cert",
-        b"client-cert-chain", b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-http-method-override",
-        b"x-http-method", b"x-method-override", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip",
-        b"x-cluster-client-ip", b"x-request-id", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest",
-        b"sec-fetch-user", b"referer", b"origin", b"x-user", b"x-remote-user", b"remote-user", b"x-auth-user",
-        b"traceparent",
+        b"authorization", b"dpop", b"cookie", b"x-csrf", b"client-cert", b"client-cert-chain", b"x-user",
+        b"x-remote-user", b"remote-user", b"x-auth-user", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip",
+        b"true-client-ip", b"cf-connecting-ip", b"x-original-url", b"x-original-uri", b"x-rewrite-url",
+        b"x-http-method", b"x-http-method-override", b"x-method-override",
     }
 )  # fmt: skip
+# Never forwarded: these, hop-by-hop (RFC 9110 §7.6.1), framing, what we set ourselves and what only we may read.
+_DROPPED = BELIEVED | {
+    b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te",
+    b"trailer", b"transfer-encoding", b"upgrade", b"expect", b"http2-settings", b"content-length", b"host",
+    b"forwarded", b"via", b"x-request-id", b"traceparent", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest",
+    b"sec-fetch-user", b"referer", b"origin",
+}  # fmt: skip
 _DROPPED_PREFIXES = (b"x-forwarded", b"proxy-", b"x-auth-request-", b"x-ssl-", b"sec-websocket-")
 _MISSING = "\0"
 _KNOWN_MAX = 2048  # names that are remembered

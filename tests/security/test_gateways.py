@@ -9,6 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from bff.proxy.head import BELIEVED
 from tests.deployed_proxies import HOST, PERSON
 from tests.gateway_sites import KINDS, Site, signed_in, start_around, start_site
 from tests.gateways import Gateway
@@ -38,10 +39,12 @@ LIES = {
     "X-HTTP-Method": "FORGED",
     "X-Method-Override": "FORGED",
     "X-Original-URL": "/forged",
+    "X-Original-URI": "/forged",
     "X-Rewrite-URL": "/forged",
     "X-HTTP-Method-Override": "FORGED",
     "Client-Cert": "forged",
     "Client-Cert-Chain": "forged",
+    "X-Real-IP": "forged",
     "X-Client-IP": "forged",
     "X-Cluster-Client-IP": "forged",
     "True-Client-IP": "forged",
@@ -159,6 +162,13 @@ async def test_escape_is_handed_on_or_refused(site: Site, browser: Browser, rest
 
     arrived = [request.target.decode().lower() for request in site.seen()]  # RFC 3986 §6.2.2.1: %2f is %2F
     assert (200, [f"/v1/orders/pages{rest}".lower()]) == (status, arrived) or (status >= 400 and not arrived)
+
+
+def test_every_header_that_is_known_to_be_believed_is_tried() -> None:
+    """But for those that every request needs: the cookie and X-CSRF."""
+    tried = {name.lower().encode() for name in LIES}
+
+    assert set() == BELIEVED - tried - {b"cookie", b"x-csrf"}
 
 
 @pytest.mark.parametrize("name", LIES)
