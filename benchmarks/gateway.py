@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from benchmarks.load import BROWSER, Load, run_wrk
+from benchmarks.load import BROWSER, Load, asked_by_nginx, run_wrk
 from benchmarks.machine import cores, cpu_seconds, started_on
 from benchmarks.nginx import Nginx, start_api, start_reverse_proxy
 from benchmarks.servers import Candidate, issuer_for, signed_in
@@ -96,20 +96,6 @@ def _config(*, bff: int, api: int, question: str) -> str:
     return escaped.replace("PORT", "{port}")
 
 
-def _asked(headers: dict[str, str], secret: str) -> dict[str, str]:
-    """What nginx sends."""
-    passed = ("Cookie", "X-CSRF", "Accept", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
-    sent = {name: value for name, value in {**BROWSER, **headers}.items() if name in passed}
-    own = {
-        "Host": headers["Host"],
-        "X-Original-Method": "GET",
-        "X-Original-URI": "/api/tasks",
-        "X-Forwarded-For": "127.0.0.1",
-        "X-BFF-Gateway": secret,
-    }
-    return {**own, **sent}
-
-
 async def ways(stack: AsyncExitStack, core: set[int], others: set[int]) -> list[tuple[Way, dict[str, str]]]:
     """Everything that is measured, with the headers of its requests."""
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="gateway-")))
@@ -129,7 +115,7 @@ async def ways(stack: AsyncExitStack, core: set[int], others: set[int]) -> list[
         )
         nginx = stack.enter_context(Nginx(_config(bff=port, api=api.port, question=_question(secret, folder))))
     user = await signed_in(stack, "bff forwards", bff)
-    browser, question = {**BROWSER, **user.headers}, _asked(dict(user.headers), secret)
+    browser, question = {**BROWSER, **user.headers}, asked_by_nginx({**BROWSER, **user.headers}, secret)
 
     def way(name: str, url: str, server: Server, *beside: int) -> Way:
         return Way(Candidate(name, url, {}, server.process.pid), beside)

@@ -26,6 +26,19 @@ BROWSER = {
 }
 
 
+def asked_by_nginx(headers: Mapping[str, str], secret: str) -> dict[str, str]:
+    """Return the headers of the sub-request of deploy/nginx/gateway.conf about a browser's GET of /api/tasks."""
+    passed = ("Cookie", "X-CSRF", "Accept", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+    own = {
+        "Host": headers["Host"],
+        "X-Original-Method": "GET",
+        "X-Original-URI": "/api/tasks",
+        "X-Forwarded-For": "127.0.0.1",
+        "X-BFF-Gateway": secret,
+    }
+    return {**own, **{name: value for name, value in headers.items() if name in passed}}
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one run of wrk saw; times in seconds."""

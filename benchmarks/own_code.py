@@ -17,7 +17,7 @@ from typing import Any, Self
 import structlog
 import uvloop
 
-from benchmarks.load import BROWSER
+from benchmarks.load import BROWSER, asked_by_nginx
 from benchmarks.nginx import BODY
 from benchmarks.tables import print_table
 from bff.app import Bff, Parts
@@ -41,10 +41,17 @@ store = "memory:"
 secrets = [{{ env = "BENCHMARK_KEY" }}]
 [audit]
 sink = "file:{audit}"
+{gateway}
 [[api]]
 path = "/api"
 upstream = "http://127.0.0.1:9"
 """
+_GATEWAY = """
+[gateway]
+kind = "nginx"
+secrets = [{ env = "BENCHMARK_GATEWAY" }]
+"""
+_GATEWAY_SECRET = os.urandom(32).hex()
 _ANSWER = [
     (b"server", b"nginx"),
     (b"date", b"Tue, 24 Nov 2026 05:00:00 GMT"),
@@ -86,19 +93,25 @@ class InstantUpstream:
         return
 
 
-def _load_settings(folder: str, *, metrics: bool, access: bool) -> Settings:
+def _load_settings(folder: str, *, metrics: bool, access: bool, gateway: bool) -> Settings:
     file = Path(folder, "bff.toml")
-    file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl")))
-    environ = {"BENCHMARK_SECRET": "s" * 32, "BENCHMARK_KEY": os.urandom(32).hex()}
+    file.write_text(_CONFIG.format(audit=Path(folder, "audit.jsonl"), gateway=_GATEWAY if gateway else ""))
+    environ = {
+        "BENCHMARK_SECRET": "s" * 32,
+        "BENCHMARK_KEY": os.urandom(32).hex(),
+        "BENCHMARK_GATEWAY": _GATEWAY_SECRET,
+    }
     environ |= {"BFF__METRICS__ENABLED": str(metrics).lower(), "BFF__LOG__ACCESS": str(access).lower()}
     return load_config(file, environ=environ)
 
 
 @asynccontextmanager
-async def signed_in_app(*, metrics: bool = True, access: bool = False) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
-    """The application with one session, and the scope of a request in it."""
+async def signed_in_app(
+    *, metrics: bool = True, access: bool = False, gateway: bool = False
+) -> AsyncIterator[tuple[Any, dict[str, Any]]]:
+    """The application with one session, and the scope of a request in it, or of a gateway's question about one."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = _load_settings(folder, metrics=metrics, access=access)
+        settings = _load_settings(folder, metrics=metrics, access=access, gateway=gateway)
         emit = None if access else ignore
         bff = Bff(settings, Parts(upstream=InstantUpstream(), emit=emit))
         app = bff.front_door()
@@ -109,13 +122,16 @@ async def signed_in_app(*, metrics: bool = True, access: bool = False) -> AsyncI
             principal = Principal("https://issuer.invalid", "alice")
             _, cookie = await bff.sessions.create(Grant(tokens, {"sub": "alice"}), principal, now)
             sent = {**BROWSER, "Host": "app.example", "Cookie": "__Host-bff=" + cookie.decode()}
+            if gateway:
+                sent = asked_by_nginx(sent, _GATEWAY_SECRET)
+            path = "/bff/authorize" if gateway else "/api/tasks"
             yield (
                 app,
                 {
                     "type": "http",
                     "method": "GET",
-                    "raw_path": b"/api/tasks",
-                    "path": "/api/tasks",
+                    "raw_path": path.encode(),
+                    "path": path,
                     "query_string": b"",
                     "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
                     "client": ("127.0.0.1", 40000),
@@ -140,7 +156,9 @@ def _written_nowhere() -> Iterator[None]:
             structlog.reset_defaults()
 
 
-async def measure(rounds: int, requests: int, *, metrics: bool = True, access: bool = False) -> list[float]:
+async def measure(
+    rounds: int, requests: int, *, metrics: bool = True, access: bool = False, gateway: bool = False
+) -> list[float]:
     answered = 0
 
     async def send(message: dict[str, Any]) -> None:
@@ -155,14 +173,14 @@ async def measure(rounds: int, requests: int, *, metrics: bool = True, access: b
         return
 
     found = []
-    async with signed_in_app(metrics=metrics, access=access) as (app, scope):
+    async with signed_in_app(metrics=metrics, access=access, gateway=gateway) as (app, scope):
         for _ in range(rounds + 1):
             before = time.process_time()
             for _ in range(requests):
-                await one(app, scope)
+                await one(app, {**scope})
             middle = time.process_time()
             for _ in range(requests):
-                await one(nothing, scope)
+                await one(nothing, {**scope})
             empty = time.process_time() - middle
             found.append((middle - before - empty) / requests)
     if answered != (rounds + 1) * requests:
@@ -177,6 +195,8 @@ def run(*, rounds: int = 15, requests: int = 4000) -> None:
             name: [each * 1e6 for each in runner.run(measure(rounds, requests, metrics=metrics))]
             for name, metrics in (("front door to answer", True), ("the same without metrics", False))
         }
+        asked = runner.run(measure(rounds, requests, gateway=True))
+        costs["a gateway's question"] = [each * 1e6 for each in asked]
         with _written_nowhere():
             told = runner.run(measure(rounds, requests, access=True))
         costs["the same with an access line"] = [each * 1e6 for each in told]

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-_OCTETS = bytes(octet for octet in range(0x21, 0x7F) if octet not in b'",;\\')  # RFC 6265 §4.1.1 cookie-octet
+from bff.http.octets import build_identity_table
+
+_OCTETS = build_identity_table(frozenset(range(0x21, 0x7F)) - frozenset(b'",;\\'))  # RFC 6265 §4.1.1 cookie-octet
+_SEMICOLON = ord(";")
 
 
 def read_cookie(cookie_headers: Iterable[bytes], name: bytes) -> bytes | None:
@@ -13,16 +16,14 @@ def read_cookie(cookie_headers: Iterable[bytes], name: bytes) -> bytes | None:
     """
     found: bytes | None = None
     for header in cookie_headers:
-        if name not in header:
-            continue
-        for pair in header.split(b";"):
+        for pair in header.split(b";") if _SEMICOLON in header else (header,):
             key, separator, value = pair.partition(b"=")
             if not separator or key.strip(b" \t") != name:
                 continue
             if found is not None:
                 return None
             found = value.strip(b" \t")
-    return found if found is not None and not found.translate(None, _OCTETS) else None
+    return found if found is not None and found.translate(_OCTETS) == found else None
 
 
 def has_cookie(cookie_headers: Iterable[bytes], name: bytes) -> bool:

@@ -174,8 +174,13 @@ class ApiProxy:
         live = await self._session(route, head, scope, address)
         if self._per_session is not None and live is not None:
             await self._per_session.check(live.session.handle)
-        authorization = await self._authorization(route, live)
-        now, rule = self._clock(), -1
+        authorization, now = None, self._clock()
+        if live is not None and route.sends_token:
+            if now >= live.times.renew_at:
+                await self._keep_fresh(live, now)
+                now = self._clock()
+            authorization = live.authorization
+        rule = -1
         if not route.policy.is_open:
             facts = RequestFacts(method, rest, now, address, scope_of(live))
             rule = self._authorize(route, facts, live, request_id)
@@ -228,10 +233,7 @@ class ApiProxy:
             return None
         raise refusal_of(found)
 
-    async def _authorization(self, route: Route, live: LiveSession | None) -> str | None:
-        if live is None or not route.sends_token:
-            return None
-        now = self._clock()
+    async def _keep_fresh(self, live: LiveSession, now: float) -> None:
         state = live.freshness(now)
         if state is Freshness.DUE:
             self._renewer.renew_soon(live, now)
@@ -241,7 +243,6 @@ class ApiProxy:
         elif state is Freshness.DEAD:
             await self._sessions.end(live, "tokens_expired", now)
             raise SessionExpired(reason="tokens_expired")
-        return live.authorization
 
     def _authorize(self, route: Route, facts: RequestFacts, live: LiveSession | None, request_id: str) -> int:
         """Return the rule that allows it; raises what is said otherwise."""

@@ -75,7 +75,7 @@ class Forwarding:
 
 def new_request_id() -> str:
     """32 random hexadecimal digits, fit to be a trace id too."""
-    return f"{_ids.getrandbits(128):032x}"
+    return _ids.getrandbits(128).to_bytes(16, "big").hex()
 
 
 def trace_header(traceparent: bytes | None, request_id: str) -> tuple[str, str]:

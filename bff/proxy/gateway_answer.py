@@ -46,21 +46,22 @@ def build_granted(call: Call, dialect: Dialect, removable: Sequence[str]) -> Hea
 
 def told_in_headers(send: Send) -> Send:
     """Return a `send` for a gateway that lets only 401 and 403 through: headers say the rest."""
-    refusal: Message | None = None
-
-    async def tell(message: Message) -> None:
-        nonlocal refusal
-        if refusal is None:
-            refusal = message  # its body is wanted first
-            return
-        status: int = refusal["status"]
-        document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
-        told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
-        status = 401 if status in {302, 401} else 403
-        await send({**refusal, "status": status, "headers": [*refusal["headers"], *told]})
-        await send(message)
+    refusal: list[Message] = []  # how it begins: its body is wanted first
 
     def answer(message: Message) -> Awaitable[None]:
-        return tell(message) if refusal is not None or message.get("status", 200) != 200 else send(message)
+        passes = not refusal and message.get("status", 200) == 200
+        return send(message) if passes else _tell(send, refusal, message)
 
     return answer
+
+
+async def _tell(send: Send, refusal: list[Message], message: Message) -> None:
+    if not refusal:
+        refusal.append(message)
+        return
+    status: int = refusal[0]["status"]
+    document = json.dumps(json.loads(message["body"]), separators=(",", ":")).encode("ascii")
+    told = [(b"x-bff-status", b"%d" % status), (b"x-bff-problem", document)]
+    status = 401 if status in {302, 401} else 403
+    await send({**refusal[0], "status": status, "headers": [*refusal[0]["headers"], *told]})
+    await send(message)

@@ -121,13 +121,9 @@ def read_asked(
     if forwarded_for is None:
         raise BadRequest(_incomplete(dialect))
     cookie = named.get(b"cookie")
-    head = RequestHead(
-        cookies=[cookie] if cookie is not None else [],
-        origin=named.get(b"origin"),
-        sec_fetch_site=named.get(b"sec-fetch-site"),
-        csrf=named.get(b"x-csrf") == b"1",
-        traceparent=named.get(b"traceparent"),
-    )
+    site, has_header = named.get(b"sec-fetch-site"), named.get(b"x-csrf") == b"1"
+    head = RequestHead([], [cookie] if cookie is not None else [], named.get(b"origin"), site, has_header)
+    head.traceparent = named.get(b"traceparent")
     verb, host = _METHODS.get(asked) or _unusual(asked), named.get(dialect.host)
     return Asked(verb, path, query, host, head, forwarded_for, headers, named)
 

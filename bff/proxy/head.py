@@ -50,10 +50,10 @@ class RequestHead:
     content_length: int | None = None
     chunked: bool = False
     host: bytes | None = None
-    forwarded_for: list[bytes] = field(default_factory=list)
+    forwarded_for: tuple[bytes, ...] = ()
     forwarded_host: bytes | None = None
     traceparent: bytes | None = None
-    dropped_by_connection: set[bytes] = field(default_factory=set)
+    dropped_by_connection: frozenset[bytes] = frozenset()
     came_from: CameFrom = (b"", "")  # the browser, where whoever read the headers has noted it
 
     @property
@@ -127,7 +127,7 @@ def _read_content_length(head: RequestHead, value: bytes) -> None:
 
 def _read_connection(head: RequestHead, value: bytes) -> None:
     if value != b"keep-alive":  # what browsers send names no header that would pass
-        head.dropped_by_connection.update(item.strip(b" \t").lower() for item in value.split(b","))
+        head.dropped_by_connection |= {item.strip(b" \t").lower() for item in value.split(b",")}
 
 
 def _read_origin(head: RequestHead, value: bytes) -> None:
@@ -146,6 +146,10 @@ def _read_chunked(head: RequestHead, _value: bytes) -> None:
     head.chunked = True
 
 
+def _read_forwarded_for(head: RequestHead, value: bytes) -> None:
+    head.forwarded_for += (value,)
+
+
 def _read_forwarded_host(head: RequestHead, value: bytes) -> None:
     head.forwarded_host = value
 
@@ -156,7 +160,7 @@ def _read_traceparent(head: RequestHead, value: bytes) -> None:
 
 _READERS: dict[bytes, Callable[[RequestHead, bytes], None]] = {
     b"cookie": lambda head, value: head.cookies.append(value),
-    b"x-forwarded-for": lambda head, value: head.forwarded_for.append(value),
+    b"x-forwarded-for": _read_forwarded_for,
     b"x-forwarded-host": _read_forwarded_host,
     b"host": _read_host,
     b"content-length": _read_content_length,

@@ -54,7 +54,7 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = {route.path.encode("ascii"): route for route in routes}
-        self._depth = max((path.count(b"/") for path in self._routes), default=0)
+        self._deeper = range(1, max((path.count(b"/") for path in self._routes), default=0))
         self._by_plain = {path.lower(): route for path, route in self._routes.items()}
         self._nested = any(
             path != other and path.startswith(other + b"/") for path in self._by_plain for other in self._by_plain
@@ -94,7 +94,12 @@ class RouteTable:
         return outer is not None and inner is not None and outer[0] is not inner[0]
 
     def _find(self, routes: dict[bytes, Route], path: bytes) -> tuple[Route, bytes] | None:
-        prefix = b"/".join(path.split(b"/", self._depth + 1)[: self._depth + 1])
+        end = path.find(b"/", 1)
+        for _ in self._deeper:
+            if end < 0:
+                break
+            end = path.find(b"/", end + 1)
+        prefix = path if end < 0 else path[:end]
         while prefix:
             route = routes.get(prefix)
             if route is not None:

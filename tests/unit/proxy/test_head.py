@@ -44,10 +44,10 @@ def test_each_header_goes_where_it_belongs():
         content_length=12,
         chunked=True,
         host=b"app.test",
-        forwarded_for=[b"1.1.1.1", b"2.2.2.2"],
+        forwarded_for=(b"1.1.1.1", b"2.2.2.2"),
         forwarded_host=b"app.test",
         traceparent=b"00-",
-        dropped_by_connection={b"x-hop", b"close"},
+        dropped_by_connection=frozenset({b"x-hop", b"close"}),
     )
 
 
