@@ -215,9 +215,14 @@ class World:
 
     @cached_property
     def brief_bff(self) -> Bff:
-        """Four workers before the brief issuer; tokens are renewed when they have expired."""
+        """Four workers before the brief issuer, which renew tokens among themselves when they have expired."""
         return self.start(
-            self.brief_issuer, port=self._brief_port, api=self.brief_api, workers=4, session='renew_ahead = "0s"'
+            self.brief_issuer,
+            port=self._brief_port,
+            api=self.brief_api,
+            workers=4,
+            session='renew_ahead = "0s"',
+            server="renewal_process = false",
         )
 
     @cached_property

@@ -2,9 +2,8 @@
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +14,7 @@ from bff.assembly.keys import KeyWatch
 from bff.assembly.metrics_calls import MeasuredRequests, Serve
 from bff.assembly.metrics_store import MeasuredStore
 from bff.assembly.metrics_zeros import begin_at_nought
+from bff.assembly.parts import Parts
 from bff.config.settings import Settings
 from bff.crypto.certificates import earliest_end
 from bff.crypto.key_ring import KeyRing
@@ -70,13 +70,12 @@ class Measuring:
         record: counts events.
     """
 
-    def __init__(
-        self, settings: Settings, folder: Path | None, version: str, clock: Callable[[], float], emit: Emit
-    ) -> None:
-        """`folder` is where the workers of this run meet; None: there is but this one."""
+    def __init__(self, settings: Settings, parts: Parts, version: str, emit: Emit) -> None:
+        folder = parts.metrics_folder  # where the workers of this run meet; None: there is but this one
         self._is_on = settings.metrics.enabled
         self._public = settings.metrics.public
-        self._clock = clock
+        self._clock = parts.clock
+        self._serves = parts.serves
         self._emit = emit
         self._metrics = metrics = Metrics()
         self._slot = Slot(folder) if folder is not None and self._is_on else None
@@ -87,7 +86,8 @@ class Measuring:
         self._labels = (version, platform.python_version())
         self._is_failing = False
         self.record: Emit = self._record if self._is_on else ignore
-        metrics.count(catalog.WORKER_STARTS)
+        if parts.serves:
+            metrics.count(catalog.WORKER_STARTS)
         metrics.levels.append(self._own_levels)
 
     # ── around the parts ────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +149,9 @@ class Measuring:
         certificates = list(_certificates(parts.routes))  # they stay what they are until a restart
         self._metrics.levels.append(lambda: certificates)
         self._metrics.counted_elsewhere.append(lambda: _counted(parts))
-        self._metrics.levels.append(lambda: _levels(parts))
+        self._metrics.levels.append(lambda: _levels_of_keys(parts))
+        if self._serves:
+            self._metrics.levels.append(lambda: _levels(parts))
 
     # ── the answer ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -227,7 +229,8 @@ class Measuring:
             self._metrics.count(catalog.ISSUER_ERRORS, operation, reason)
 
     def _own_levels(self) -> Iterator[Reading]:
-        yield catalog.WORKERS, (), 1
+        if self._serves:
+            yield catalog.WORKERS, (), 1
         yield catalog.BUILD, self._labels, 1
         if self._keys_fetched_at:
             yield catalog.ISSUER_KEYS_AT, (), self._keys_fetched_at
@@ -260,14 +263,17 @@ def _certificates(routes: Sequence[Route]) -> Iterator[Reading]:
                 yield catalog.CERTIFICATE_ENDS_AT, (route.path, use), ends_at
 
 
+def _levels_of_keys(parts: MeasuredParts) -> Iterator[Reading]:
+    yield catalog.KEYS, (), len(parts.ring.key_ids)
+    if parts.keys is not None and parts.keys.written_at:
+        yield catalog.KEY_WRITTEN_AT, (), parts.keys.written_at
+
+
 def _levels(parts: MeasuredParts) -> Iterator[Reading]:
     yield catalog.PUSHED_WORKERS, (), float(parts.feed.trusted)
-    yield catalog.KEYS, (), len(parts.ring.key_ids)
     kinds = parts.opened.kinds()
     for kind in ("websocket", "events", "answer"):
         yield catalog.OPEN_STREAMS, (kind,), kinds[kind]
-    if parts.keys is not None and parts.keys.written_at:
-        yield catalog.KEY_WRITTEN_AT, (), parts.keys.written_at
     if isinstance(parts.upstream, Upstreams):
         for route, upstream, pool in parts.upstream.pools():
             yield catalog.POOL_USED, (route, upstream), pool.lent

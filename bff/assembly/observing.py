@@ -39,7 +39,7 @@ class Observers:
             self.traces = build_traces(settings, version)
             log, lines = naming_traces(log), naming_traces(lines) if lines is not None else None
         self.log = log
-        self.metrics = Measuring(settings, parts.metrics_folder, version, parts.clock, log)
+        self.metrics = Measuring(settings, parts, version, log)
         measures: list[Measure | None] = [self.metrics, AccessLog(lines) if lines is not None else None]
         if self.traces is not None:
             measures.append(self.traces.requests)

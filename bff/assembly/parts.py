@@ -27,6 +27,7 @@ class Parts:
     warnings: Sequence[Finding] = ()  # of the loader, shown among the findings
     key_files: KeyFiles | None = None  # to go on with keys that change; None: those of the settings, for good
     metrics_folder: Path | None = None  # where the workers of one server add up their numbers
+    serves: bool = True  # the renewal process does not, and is not counted among the workers
     renewals: Path | None = None  # the socket of the process that renews for this worker; None: it does so itself
 
 

@@ -106,7 +106,7 @@ public_url = {_toml(answers.public_url)}
 [server]
 listen = "127.0.0.1:8080"                # or "unix:/run/bff.sock"
 workers = 1                              # processes
-# renewal_process = true                 # one more: a worker that is killed loses no rotated refresh token
+# renewal_process = true                 # one more, there if workers > 1: a killed worker loses no refresh token
 management_listen = "127.0.0.1:9090"     # health and metrics: keep it away from the public
 trusted_proxies = []                     # networks of the proxies in front, whose X-Forwarded-* are believed
 

@@ -24,7 +24,8 @@ async def serve(address: Path) -> None:
     # Whatever the number of workers, all their renewals are done here.
     settings = replace(settings, server=replace(settings.server, workers=1))
     key_files = KeyFiles(find_config_file(None))
-    bff = Bff(settings, Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder()))
+    parts = Parts(warnings=warnings, key_files=key_files, metrics_folder=metrics_folder(), serves=False)
+    bff = Bff(settings, parts)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)

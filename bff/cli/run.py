@@ -75,7 +75,7 @@ def run(settings: Settings, config_path: Path) -> None:
         expect_workers(server.reports)
         share_metrics(server.reports)
         renewals = RenewalProcess(server.reports, settings.server.shutdown_timeout)
-        if settings.server.renewal_process:
+        if settings.server.renews_apart:
             server.hooks_reload.append(renewals.start)
             renewals.start()
         if settings.server.reload_on_change:

@@ -89,7 +89,12 @@ class ServerSettings:
     shutdown_timeout: Seconds = 20.0
     reload_on_change: bool = False
     drain_delay: Seconds = 0.0
-    renewal_process: bool = False  # refresh grants in a process of their own: a killed worker loses no token
+    renewal_process: bool | None = None  # None: where there are several workers
+
+    @property
+    def renews_apart(self) -> bool:
+        """Whether a process of its own makes refresh grants, so that no killed worker takes a token along."""
+        return self.workers > 1 if self.renewal_process is None else self.renewal_process
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def test_session_ends_with_a_reason_when_the_rotated_token_died_with_its_s
 
 async def test_worker_that_is_killed_is_replaced_and_its_siblings_go_on(world: World, neg: NegIssuer):
     """kill -9 of one of two workers costs the requests in its hands, nothing else."""
-    with world.build(neg, workers=2) as bff:
+    with world.build(neg, workers=2, server="renewal_process = false") as bff:
         await eventually(lambda: 2 == bff.output().count("jwks_fetched"), "the start of all workers")
         async with Browser(bff) as browser:
             neg.op.access_token_lifetime = 300

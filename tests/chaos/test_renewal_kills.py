@@ -30,7 +30,10 @@ def deadly(world: World, neg: NegIssuer, tmp_path: Path, step: str, store: str) 
     """Two workers, of which the first one to come to this step is killed."""
     env = {STEP: step, ONCE: str(tmp_path / "died"), "PYTHONPATH": str(ROOT)}
     url = f"{world.valkey.url}/3" if store == "valkey" else None
-    return world.build(neg, session=ON_EXPIRY, workers=2, store=url, program="tests.chaos.dying_server", env=env)
+    alone = "renewal_process = false"
+    return world.build(
+        neg, session=ON_EXPIRY, workers=2, store=url, server=alone, program="tests.chaos.dying_server", env=env
+    )
 
 
 async def all_started(bff: Bff) -> None:
@@ -104,7 +107,7 @@ async def test_what_the_issuer_allows_when_a_worker_dies_with_its_answer(
 
 async def test_session_outlives_any_death_of_a_worker_where_another_process_renews(world: World, neg: NegIssuer):
     """The issuer rotates while the worker that asked is dead: the renewal process writes what came."""
-    with world.build(neg, session=ON_EXPIRY, workers=2, server="renewal_process = true") as bff:
+    with world.build(neg, session=ON_EXPIRY, workers=2) as bff:
         async with Browser(bff) as browser:
             await expired(neg, browser)
             await all_started(bff)
@@ -127,7 +130,7 @@ async def test_session_outlives_any_death_of_a_worker_where_another_process_rene
 
 async def test_renewal_process_that_is_killed_is_replaced(world: World, neg: NegIssuer):
     """Workers renew themselves meanwhile: a death in the middle of a renewal costs a wait, no session."""
-    with world.build(neg, session=ON_EXPIRY, workers=2, server="renewal_process = true") as bff:
+    with world.build(neg, session=ON_EXPIRY, workers=2) as bff:
         async with Browser(bff) as browser:
             await expired(neg, browser)
             await all_started(bff)

@@ -27,7 +27,7 @@ def written_long_ago(bff: Bff) -> None:
 
 
 def adopted(bff: Bff, keys: int) -> int:
-    """How many workers have so many keys, and seal with the newest."""
+    """How many processes have so many keys, and seal with the newest."""
     newest = KeyRing(bff.keys.read_text().split()).sealing_id
     lines = [json.loads(line) for line in bff.output().splitlines() if '"keys.adopted"' in line]
     return sum((line["keys"], line["sealing"]) == (keys, newest) for line in lines)
@@ -47,7 +47,7 @@ async def test_key_is_rotated_and_the_old_one_dropped_while_the_server_runs(worl
             command = [sys.executable, "-c", "from bff.cli import main; main()", "keys", "rotate", str(bff.keys)]
             rotated = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
             written_long_ago(bff)
-            await eventually(lambda: 2 == adopted(bff, 2), "the new key on both workers", LONG)
+            await eventually(lambda: 3 == adopted(bff, 2), "the new key with both workers and what renews", LONG)
 
             assert "holds 2 keys now" in rotated.stderr
             assert 200 == (await browser.get("/echo/x")).status_code
@@ -57,7 +57,7 @@ async def test_key_is_rotated_and_the_old_one_dropped_while_the_server_runs(worl
 
             newest, _ = bff.keys.read_text().split()
             bff.keys.write_text(newest + "\n")
-            await eventually(lambda: 2 == adopted(bff, 1), "the end of the old key on both workers", LONG)
+            await eventually(lambda: 3 == adopted(bff, 1), "the end of the old key in all three", LONG)
 
             # Workers that know a session go on with its old cookie for half a minute. New ones open everything.
             before = set(bff.worker_pids())

@@ -12,6 +12,7 @@ from tests.world import BRIEF, NegIssuer, World, eventually, until
 
 pytestmark = pytest.mark.integration
 
+ALONE = "renewal_process = false"  # the workers renew, and have to agree on who does
 UNUSABLE = 0.5  # seconds before its expiry from which a token is not sent any more, at most
 
 
@@ -53,7 +54,7 @@ async def test_fifty_parallel_requests_on_two_machines_with_valkey_refresh_once(
     world: World, brief: Bff, brief_issuer: Issuer
 ):
     """The same when the workers share nothing but Valkey (RFC 9700 §4.14.2)."""
-    options = {"session": 'renew_ahead = "0s"', "api": world.brief_api, "workers": 2}
+    options = {"session": 'renew_ahead = "0s"', "api": world.brief_api, "workers": 2, "server": ALONE}
     with (
         world.build(brief_issuer, port=world.port(), store=f"{world.valkey.url}/2", **options) as one,
         world.build(brief_issuer, beside=one, **options) as other,
