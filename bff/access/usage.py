@@ -108,8 +108,8 @@ class Usage:
                 written = await self.flush()
         except TimeoutError:
             written = False
-        if not written:
-            self._emit("registry.lost", {"subjects": len(self._waiting) + len(self._noted)})
+        if not written and (lost := len(self._waiting) + len(self._noted)):
+            self._emit("registry.lost", {"subjects": lost})
 
     async def _collect(self) -> None:
         """Take over what requests noted."""

@@ -10,7 +10,7 @@ import rich_click as click
 from bff.access.question import Question
 from bff.access.telling import build_answer, tell
 from bff.cli.access_advice import load_advisor, read_claim
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import NOTHING_SECRET, STORED, config_option, load_or_exit
 from bff.cli.moments import read_moment
 from bff.cli.printing import write_json
 from bff.config import Settings
@@ -46,7 +46,7 @@ def explain_command(
 
     Without --role, --claim, --sub and --session nobody is signed in.
     """
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=NOTHING_SECRET if handle is None else STORED)
     advisor = load_advisor(settings)
     if handle is not None:
         if subject is not None or roles:

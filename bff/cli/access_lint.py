@@ -11,7 +11,7 @@ import rich_click as click
 from bff.access.findings import AccessFinding, Level
 from bff.access.lint import merge_findings
 from bff.access.token_lint import lint_claims
-from bff.cli.configuration import config_option
+from bff.cli.configuration import NOTHING_SECRET, config_option
 from bff.cli.printing import write_json
 from bff.config import ConfigError, Settings, load_with_findings
 
@@ -48,7 +48,7 @@ def lint_command(config: Path | None, *, token_file: str | None, kind: str, stri
 
 def _lint_configuration(config: Path | None) -> list[AccessFinding]:
     try:
-        settings, warnings = load_with_findings(config)
+        settings, warnings = load_with_findings(config, needs=NOTHING_SECRET)
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None
@@ -63,6 +63,9 @@ def _overdue(settings: Settings) -> list[AccessFinding]:
     from bff.cli.review_store import has_store, read_due  # noqa: PLC0415
     from bff.errors import SessionStoreUnavailable  # noqa: PLC0415
 
+    if not settings.keys.secrets or not settings.session.store.reveal():
+        click.echo("whether a review is overdue cannot be told: the store's secrets are not here", err=True)
+        return []
     if not has_store(settings):
         return []
     try:

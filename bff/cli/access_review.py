@@ -10,7 +10,7 @@ from bff.access.review import MOST_RULINGS, Review, UnknownSubjectError
 from bff.access.review_csv import build_header, build_lines, describe_opening, moment
 from bff.access.review_records import Ruling
 from bff.access.review_rows import Filters, Row
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import STORED, config_option, load_or_exit
 from bff.cli.session_store import Opened, with_store
 from bff.config import ConfigError
 from bff.config.values import BadValue, read_positive_duration
@@ -75,7 +75,7 @@ def review_command(
             )
     if (file is None) != (by is None) or by == "":
         raise click.UsageError("--record FILE and --by NAME belong together")
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED if file is None else None)  # to end sessions, the issuer is told
     if file is not None and by is not None:
         from bff.cli.review_recording import record  # noqa: PLC0415 - brings httpx, for which no help need wait
 

@@ -9,7 +9,7 @@ import rich_click as click
 from bff.access.auditing import AuditQuery, AuditReader
 from bff.cli.audit_lines import show
 from bff.cli.audit_place import file_option, with_reader
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import STORED, config_option, load_or_exit
 from bff.cli.moments import read_moment
 from bff.config.values import BadValue, read_duration
 from bff.crypto.key_ring import KeyRing
@@ -44,7 +44,7 @@ def search_command(
     **criteria: str | None,
 ) -> None:
     """Search the audit log, newest first, with the files it was rotated to."""
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED)
     now = time.time()
     query = AuditQuery(
         **criteria,  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import rich_click as click
 from bff.access.auditing import AuditQuery, AuditReader
 from bff.cli.audit_lines import show
 from bff.cli.audit_place import file_option, with_reader
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import STORED, config_option, load_or_exit
 from bff.crypto.key_ring import KeyRing
 from bff.session.audit_records import MAX_PAGE
 
@@ -25,7 +25,7 @@ _PAUSE = 0.5  # seconds between two looks
 @click.option("--json", "as_json", is_flag=True, help="Print the lines as they are, one JSON document each.")
 def tail_command(config: Path | None, files: tuple[Path, ...], *, count: int, follow: bool, as_json: bool) -> None:
     """Show the newest lines, the newest last."""
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED)
     ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
 
     async def work(reader: AuditReader) -> None:

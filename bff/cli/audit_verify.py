@@ -13,7 +13,7 @@ from bff.access.auditing.chain import Chain
 from bff.access.auditing.file_reader import lines_of
 from bff.access.auditing.stream_reader import Captured
 from bff.cli.audit_place import Unusable, file_option, with_reader
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import STORED, config_option, load_or_exit
 from bff.cli.moments import write_moment
 from bff.cli.printing import printable, shortened, write_json
 from bff.config import Settings
@@ -46,7 +46,7 @@ def verify_command(
     Without --file it is the configured log with the files that it was rotated to. With --file, what was captured
     from standard output can be verified too.
     """
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED)
     ring = _ring(settings, key_files)
     if files and settings.audit.sink == "stdout":
         result = _verify_captured(files, ring)

@@ -1,6 +1,6 @@
 """What every command that reads the configuration does alike: the option, the warnings, the way out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import rich_click as click
@@ -16,10 +16,22 @@ config_option = click.option(
 )
 
 
-def load_or_exit(config: Path | None, options: Mapping[str, tuple[str, str]] | None = None) -> Settings:
-    """Load; print warnings, and every mistake before giving up with exit code 1. See `bff.config.load_config`."""
+NOTHING_SECRET: tuple[str, ...] = ()
+STORED = ("session", "keys")  # what it takes to read the store
+
+
+def load_or_exit(
+    config: Path | None,
+    options: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    needs: Collection[str] | None = None,
+) -> Settings:
+    """Load; print warnings, and every mistake before giving up with exit code 1.
+
+    See `bff.config.load.load_with_findings`: `needs` are the tables whose secrets must be there.
+    """
     try:
-        settings, warnings = load_with_findings(config, options=options)
+        settings, warnings = load_with_findings(config, options=options, needs=needs)
     except ConfigError as error:
         click.echo(str(error), err=True)
         raise SystemExit(1) from None

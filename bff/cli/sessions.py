@@ -6,7 +6,7 @@ from typing import Any
 
 import rich_click as click
 
-from bff.cli.configuration import config_option, load_or_exit
+from bff.cli.configuration import STORED, config_option, load_or_exit
 from bff.cli.moments import write_moment
 from bff.cli.printing import write_json
 from bff.cli.session_store import Opened, with_store
@@ -36,7 +36,7 @@ def list_command(
     as_json: bool,
 ) -> None:
     """List the live sessions: handle, user, roles, begin and ends."""
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED)
     selection = Selection(subject=subject, role=role, client=client, issuer=issuer)
 
     async def work(opened: Opened) -> int:
@@ -64,7 +64,7 @@ def list_command(
 @config_option
 def show_command(handle: str, config: Path | None) -> None:
     """Show one session, by the handle that lists, logs and /bff/user give."""
-    settings = load_or_exit(config)
+    settings = load_or_exit(config, needs=STORED)
 
     async def work(opened: Opened) -> dict[str, Any]:
         listed = await opened.directory.get(handle, time.time())

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 from bff.config.value_types import Certificates
-from bff.config.values import BadValue, quoted, read_text
+from bff.config.values import AbsentValue, BadValue, quoted, read_text
 
 _LARGEST = 2 * 1024 * 1024  # bytes; all roots of the world are a quarter of that
 _EXPECTED = "a file of certificates in PEM"
@@ -22,7 +22,7 @@ def read_certificates(directory: Path, value: object) -> Certificates:
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
-        raise BadValue(f"the file {quoted(name)} cannot be read: {reason}", _EXPECTED) from None
+        raise AbsentValue(f"the file {quoted(name)} cannot be read: {reason}", _EXPECTED) from None
     try:
         text = content.decode("ascii")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)

@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,8 +53,16 @@ def load_with_findings(
     *,
     environ: Mapping[str, str] | None = None,
     options: Mapping[str, tuple[str, str]] | None = None,
+    needs: Collection[str] | None = None,
 ) -> tuple[Settings, list[Finding]]:
     """Do what `load_config` does, and return the warnings as well.
+
+    Args:
+        path: as for `load_config`.
+        environ: as for `load_config`.
+        options: as for `load_config`.
+        needs: the tables whose secrets must be there, for commands that serve nobody; None for all. Other secrets
+            that are absent are empty.
 
     Raises:
         ConfigError: the configuration cannot be used; it holds every mistake.
@@ -63,7 +71,7 @@ def load_with_findings(
     file = find_config_file(path, environ)
     sources, findings = _lay_out(file, _read_file(file), environ, options or {})
     directory = file.parent.absolute()
-    reading = Reading(sources, SecretSources(environ, directory), findings)
+    reading = Reading(sources, SecretSources(environ, directory), findings, needs=needs)
     settings = reading.read()
     # Asked first and reported then: one broken rule does not hide another one about the same key.
     broken_ones = [

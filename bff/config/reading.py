@@ -7,7 +7,7 @@ that the rules about several keys can be asked about everything else.
 import dataclasses
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -22,17 +22,22 @@ from bff.config.settings import Csrf, Secret, Settings
 from bff.config.sources import Override, Sources, dotted
 from bff.config.toml_lines import Path
 from bff.config.value_types import Certificates
-from bff.config.values import BadValue, did_you_mean, read_bool, read_choice, read_text, shape_of
+from bff.config.values import AbsentValue, BadValue, did_you_mean, read_bool, read_choice, read_text, shape_of
 
 
 @dataclass(slots=True)
 class Reading:
-    """One pass over the tree: what it finds, and which keys it had to give up."""
+    """One pass over the tree: what it finds, and which keys it had to give up.
+
+    Attributes:
+        needs: the tables whose secrets must be there; None for all.
+    """
 
     sources: Sources
     secrets: SecretSources
     findings: list[Finding] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
+    needs: Collection[str] | None = None
 
     def read(self) -> Settings:
         """Read everything. The settings are of use only when no finding is an error."""
@@ -47,7 +52,10 @@ class Reading:
         severity: Severity = Severity.ERROR,
         place: tuple[str, int | None] | None = None,
     ) -> None:
-        """Note what is wrong with a key; an error breaks it."""
+        """Note what is wrong with a key; an error breaks it. A secret that nobody needs may be absent."""
+        if isinstance(problem, AbsentValue) and self.needs is not None and path[0] not in self.needs:
+            self.broken.add(path)
+            return
         file, line = place if place is not None else self.sources.place(path)
         self.findings.append(
             Finding(severity, file, line, dotted(path), problem.message, problem.expected, problem.hint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bff.config.values import BadValue, did_you_mean, quoted, shape_of
+from bff.config.values import AbsentValue, BadValue, did_you_mean, quoted, shape_of
 
 EXPECTED = 'a secret: { env = "NAME" }, { file = "path" }'
 MAX_SECRET_FILE = 64 * 1024  # bytes; a bigger file is not a secret but a mistake
@@ -74,7 +74,7 @@ class SecretSources:
 
     def _from_environment(self, name: str) -> SecretText:
         if name not in self.environ:
-            raise BadValue(
+            raise AbsentValue(
                 f"the environment variable {quoted(name)} is not set",
                 "the secret in that variable",
                 f"set it where bff is started, for instance: export {name}=…",
@@ -94,13 +94,14 @@ class SecretSources:
             text = content.decode()
         except FileNotFoundError:
             hint = f"it was looked for in {self.directory}" if not Path(name).is_absolute() else ""
-            raise BadValue(f"the file {quoted(name)} does not exist", "the secret in that file", hint) from None
+            raise AbsentValue(f"the file {quoted(name)} does not exist", "the secret in that file", hint) from None
         except UnicodeDecodeError:
             raise BadValue(f"the file {quoted(name)} is not UTF-8 text", "the secret in that file") from None
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
-            hint = "give the user that bff runs as the right to read it"
-            raise BadValue(
+            is_folder = isinstance(error, IsADirectoryError)
+            hint = "name a file in it" if is_folder else "give the user that bff runs as the right to read it"
+            raise AbsentValue(
                 f"the file {quoted(name)} cannot be read: {reason}", "the secret in that file", hint
             ) from None
         text = text.removesuffix("\n").removesuffix("\r")

@@ -25,6 +25,10 @@ class BadValue(Exception):
         super().__init__(message)
 
 
+class AbsentValue(BadValue):
+    """A value that lies elsewhere, and is not there: a variable that is not set, a file that cannot be read."""
+
+
 DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZE_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]+)", re.ASCII)

@@ -146,6 +146,15 @@ async def test_a_worker_that_ends_says_what_it_could_not_write(desk, monkeypatch
     assert [("registry.lost", {"subjects": 1})] == desk.events
 
 
+async def test_a_worker_that_ends_with_nothing_to_write_lost_nothing(desk, monkeypatch):
+    """Whatever the store does."""
+    monkeypatch.setattr(module, "_AT_CLOSE", 0.01)
+    desk.documents.hangs = True
+    await desk.usage.close()
+
+    assert [] == [event for event, _ in desk.events if event == "registry.lost"]
+
+
 async def test_notes_are_bounded(desk, monkeypatch):
     """However many come while the store is away; it is told once, and requests go on."""
     monkeypatch.setattr(module, "MOST", 3)

@@ -333,6 +333,14 @@ def test_a_secret_prints_as_stars():
     assert 1 == len({secret, Secret(SECRET)})
 
 
+def test_a_folder_is_no_file(tmp_path):
+    """Rights would not help."""
+    with pytest.raises(BadValue) as caught:
+        SecretSources({}, tmp_path).fetch({"file": "."})
+
+    assert "name a file in it" == caught.value.hint
+
+
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     """A missing right is told as such."""
     path = tmp_path / "secret"
