@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 KEY_FILE = "bff.keys"
 SECRET_VARIABLE = "BFF_CLIENT_SECRET"
@@ -104,7 +105,7 @@ def build_config(answers: Answers) -> str:
 public_url = {_toml(answers.public_url)}
 
 [server]
-listen = "127.0.0.1:8080"                # or "unix:/run/bff.sock"
+{_assigned("listen", _listen(answers.public_url))}# or "unix:/run/bff.sock"
 workers = 1                              # processes
 # renewal_process = true                 # one more, there if workers > 1: a killed worker loses no refresh token
 management_listen = "127.0.0.1:9090"     # health and metrics: keep it away from the public
@@ -180,6 +181,18 @@ Next:
        export {SECRET_VARIABLE}=…        (or set client_secret = {{ file = "…" }})
   3. bff check -c {config}
   4. bff run -c {config}"""
+
+
+def _listen(public_url: str) -> str:
+    """Where to listen. On localhost without TLS nothing is in front of us, and the browser's port is ours."""
+    parts = urlsplit(public_url)
+    port = (parts.port or 80) if parts.scheme == "http" else 8080
+    return f"[::1]:{port}" if parts.hostname == "::1" else f"127.0.0.1:{port}"
+
+
+def _assigned(key: str, value: str) -> str:
+    """A line that leaves room for a comment."""
+    return f"{key} = {_toml(value)}".ljust(41)
 
 
 def _toml(value: str | tuple[str, ...]) -> str:

@@ -178,3 +178,20 @@ def test_at_a_terminal_what_is_missing_is_asked(bff, directory, monkeypatch):
         settings.oidc.issuer,
         settings.public_url,
     )
+
+
+@pytest.mark.parametrize(
+    ("public_url", "listen"),
+    [
+        ("https://app.example.com", "127.0.0.1:8080"),
+        ("https://app.example.com:8443", "127.0.0.1:8080"),
+        ("http://localhost:3000", "127.0.0.1:3000"),
+        ("http://localhost", "127.0.0.1:80"),
+        ("http://[::1]:3000", "[::1]:3000"),
+    ],
+)
+def test_on_localhost_the_server_listens_where_the_browser_goes(bff, public_url, listen):
+    """Nothing is in front there; with https a proxy is, and it finds the usual port."""
+    assert 0 == bff("init", *options(public_url=public_url)).exit_code
+
+    assert listen == load_with_findings(environ={"BFF_CLIENT_SECRET": "x"})[0].server.listen
