@@ -15,7 +15,7 @@ expect = "allow"
 def no_client_secret(configured, monkeypatch):
     """A configuration whose client secret and certificates are elsewhere; its keys and its store are here."""
     configured(
-        "ca_file = 'elsewhere.pem'\nallow = [{ methods = ['GET'] }]\n[audit]\nsink = 'store'",
+        "tls = { ca_file = 'elsewhere.pem' }\nallow = [{ methods = ['GET'] }]\n[audit]\nsink = 'store'",
         upstream="https://127.0.0.1:9",
     )
     monkeypatch.delenv("BFF_CLIENT_SECRET")
