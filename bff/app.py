@@ -78,7 +78,7 @@ class Bff:
         self.store = store = observers.store(parts.store or open_patient_store(settings.session))
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
         recording = build_recording(audit, settings.audit.allowed_calls)
-        self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock)
+        self._audit_duties = AuditDuties(audit, settings, ring, store, __version__, clock, parts.serves)
         self.statistics = build_statistics(settings, store, clock, log)
         self._emit = emit = to_each(log, audit.record, self.statistics.record, self.metrics.record)
         self._draining = False

@@ -256,7 +256,9 @@ class World:
             await self.start_worker()
         return self
 
-    async def start_worker(self, *, key_files: KeyFiles | None = None, skew: float = 0.0, **changes: Any) -> Bff:
+    async def start_worker(
+        self, *, key_files: KeyFiles | None = None, skew: float = 0.0, serves: bool = True, **changes: Any
+    ) -> Bff:
         """Start one more worker, with these settings changed; its clock is ahead by `skew` seconds."""
         bff = Bff(
             replace(self.settings, **changes),
@@ -267,6 +269,7 @@ class World:
                 emit=lambda name, fields: self.events.append((name, dict(fields))),
                 clock=(lambda: self.clock() + skew) if skew else self.clock,
                 key_files=key_files,
+                serves=serves,
             ),
         )
         await bff.start()

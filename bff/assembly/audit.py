@@ -34,9 +34,12 @@ class AuditDuties:
     store: Store
     version: str
     clock: Callable[[], float]
+    serves: bool  # the renewal process does not, and has no configuration but that of the workers
 
     async def begin(self) -> None:
         """Tell what was loaded; without what has changed where that cannot be found out in time."""
+        if not self.serves:
+            return
         startup = Startup(self.audit, self.settings, self.ring, self.store, self.version, self.clock)
         try:
             async with asyncio.timeout(_START):

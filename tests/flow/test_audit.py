@@ -115,6 +115,15 @@ async def test_whole_log_of_a_world_is_verifiable_across_workers(audited):
     assert (await audited.bffs[0].audit.reader.verify()).ok
 
 
+async def test_process_that_renews_tells_of_no_configuration_of_its_own(audited):
+    """It takes itself for the only worker: told of, that would be a change of the configuration at every start."""
+    server = replace(audited.settings.server, workers=7)
+    await audited.start_worker(serves=False, server=server)
+
+    assert 1 == len(await lines(audited, "configuration.loaded"))
+    assert () == await lines(audited, "configuration.changed")
+
+
 async def test_changed_configuration_and_keys_are_told_at_the_next_start(tmp_path):
     """By fingerprints and by the keys' public names: which tables changed, which keys came and went."""
     first = settings_with(tmp_path / "audit.jsonl")
