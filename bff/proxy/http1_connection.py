@@ -12,6 +12,7 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
+from bff.proxy.http1_answer import MAX_HEAD, ends_a_head, has_length, is_too_large
 
 KEEP_IDLE = 30.0  # seconds that a connection is kept while nobody uses it
 _HOLD = 64 * 1024  # bytes of a body that may wait for the browser before the upstream has to
@@ -171,12 +172,12 @@ class Connection(asyncio.Protocol):
             return
         if self._barren > _BARREN:
             self._fail(UpstreamUnreachable())
-        elif self._has_no_body and self._stage is Stage.COMPLETE and not _ends_a_head(data):
+        elif self._has_no_body and self._stage is Stage.COMPLETE and not ends_a_head(data):
             self._keep = False
 
     def eof_received(self) -> None:
         """See `asyncio.Protocol`. A body without a length ends here (RFC 9112 §6.3), and no other may."""
-        if self._stage is Stage.BODY and not self._has_length():
+        if self._stage is Stage.BODY and not has_length(self.headers):
             self._keep = False
             self._stage = Stage.COMPLETE
             self._wake()
@@ -223,6 +224,9 @@ class Connection(asyncio.Protocol):
         if self.status < 200:
             self.headers = []
             return
+        if self._barren > MAX_HEAD and is_too_large(self.headers):  # the former counts what came with it, too
+            self._fail(UpstreamUnreachable())
+            return
         self._stage = Stage.BODY
         if self._has_no_body:
             self._stage = Stage.COMPLETE
@@ -268,9 +272,6 @@ class Connection(asyncio.Protocol):
         self.abort()
         self._wake()
 
-    def _has_length(self) -> bool:
-        return any(name in {b"content-length", b"transfer-encoding"} for name, _ in self.headers)
-
     def _uploaded(self, task: "asyncio.Task[None]") -> None:
         self._upload = None
         if task.cancelled():
@@ -293,8 +294,3 @@ class Connection(asyncio.Protocol):
     def _look_later(self, at: float) -> None:
         self._looks_at = at
         self._timer = self._loop.call_at(at, self._look)
-
-
-def _ends_a_head(data: bytes) -> bool:
-    """Whether a head that was completed by this has nothing after it."""
-    return data.endswith(b"\r\n\r\n") or data in {b"\n", b"\r\n"}

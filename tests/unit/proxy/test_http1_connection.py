@@ -112,6 +112,8 @@ BROKEN = [
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\nPRI",
     b"SSH-2.0-OpenSSH_9.2\r\n",
     b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000,
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: " + b"a" * 70_000 + b"\r\n\r\nok",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + b"".join(b"%x:\r\n" % n for n in range(20_000)) + b"\r\nok",
 ]
 
 
@@ -125,6 +127,14 @@ async def test_what_is_no_answer_breaks_the_connection(answer):
     with pytest.raises(UpstreamUnreachable):
         await connection.arrival()
     assert (True, False) == (wire.aborted, connection.is_ready)
+
+
+async def test_large_body_that_comes_with_its_head_does_not_count_for_it():
+    """Both may come in one read."""
+    connection, _ = asked()
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
+
+    assert 200_000 == len(connection.whole() or b"")
 
 
 async def test_trailers_without_end_break_the_connection():
