@@ -10,7 +10,8 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -64,9 +65,12 @@ class _Set:
         self.servers: list[Valkey] = []
 
     def close(self) -> None:
-        for server in self.servers:
+        for server in self._all():
             server.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _all(self) -> list[Valkey]:
+        return self.servers
 
     def __enter__(self) -> Self:
         return self
@@ -180,41 +184,76 @@ class Cluster(_Set):
     """Three primaries with a third of the slots each.
 
     Attributes:
-        servers: in the order of their slots.
-        url: `redis+cluster://…`.
+        servers: the primaries, in the order of their slots.
+        replicas: the first one follows the first primary, and so on; none unless asked for.
+        url: `redis+cluster://…`, of the primaries at the start.
     """
 
-    def __init__(self, *, durable: bool) -> None:
+    def __init__(self, *, durable: bool, has_replicas: bool) -> None:
         super().__init__()
-        self._begin(lambda: self._start(durable=durable))
+        self.replicas: list[Valkey] = []
+        self._begin(lambda: self._start(durable=durable, has_replicas=has_replicas))
 
-    def _start(self, *, durable: bool) -> None:
-        for _ in range(3):
-            options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "30000"]
-            options += ["--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no"]
-            self.servers.append(start_valkey(*options, durable=durable))
+    def _start(self, *, durable: bool, has_replicas: bool) -> None:
+        self.servers = [_start_node(durable=durable) for _ in range(3)]
         share = -(-SLOTS // 3)
         for number, server in enumerate(self.servers):
             with ask(server.port) as node:
                 node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
                 first, last = number * share, min(SLOTS, (number + 1) * share) - 1
                 node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        if has_replicas:
+            self.replicas = [_start_node(durable=durable) for _ in self.servers]
         with ask(self.servers[0].port) as node:
-            for other in self.servers[1:]:
+            for other in self._all()[1:]:
                 bus = other._options[other._options.index("--cluster-port") + 1]
                 node.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
-        for server in self.servers:
+        for server in self._all():
             await_that(lambda server=server: self._is_whole(server), "the cluster is whole")  # type: ignore[misc]
+        if has_replicas:
+            self._replicate()
         self.await_whole()
         self.url = "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+
+    def _replicate(self) -> None:
+        self.set_on_all("cluster-node-timeout", 1000)  # nodes tell each other sooner
+        for primary, replica in zip(self.servers, self.replicas, strict=True):
+            _follow(replica, primary)
+        for server in self._all():
+            await_that(lambda server=server: self._tells_of_all(server), "all know who follows whom")  # type: ignore[misc]
+        for replica in self.replicas:
+            await_that(lambda replica=replica: is_in_step(replica), "the replicas have what there is")  # type: ignore[misc]
+        self.set_on_all("cluster-node-timeout", 30_000)
+
+    def _all(self) -> list[Valkey]:
+        return [*self.servers, *self.replicas]
+
+    def set_on_all(self, name: str, value: str | int) -> None:
+        """Change the configuration of every node that runs."""
+        for server in self._all():
+            if server.process.is_running:
+                with ask(server.port) as node:
+                    node.config_set(name, value)
+
+    def let_replicas_promote(self) -> None:
+        """From now on a primary that does not answer for a second and a half is replaced by its replica."""
+        self.set_on_all("cluster-node-timeout", 1500)
+        self.set_on_all("cluster-replica-no-failover", "no")
 
     def _is_whole(self, server: Valkey) -> bool:
         with ask(server.port) as node:
             told = bytes(cast("Any", node.execute_command("CLUSTER", "NODES"))).decode()
-            links = [line.split() for line in told.splitlines()]
-            return len(links) == 3 and all(
-                line[7] == "connected" and len(line) > 8 and "fail" not in line[2] for line in links
-            )
+        links = [line.split() for line in told.splitlines()]
+        are_connected = all(
+            line[7] == "connected" and not {"fail", "fail?"} & {*line[2].split(",")} for line in links
+        )
+        with_slots = [line for line in links if len(line) > 8]
+        return are_connected and (3 + len(self.replicas), 3) == (len(links), len(with_slots))
+
+    def _tells_of_all(self, server: Valkey) -> bool:
+        with ask(server.port) as node:
+            slots = cast("list[list[Any]]", node.execute_command("CLUSTER", "SLOTS"))
+        return len(self._all()) == sum(len(each) - 2 for each in slots)
 
     def await_whole(self) -> None:
         """Returns as soon as every node serves, and what any of them publishes is heard on every other one."""
@@ -239,26 +278,89 @@ class Cluster(_Set):
             told = bytes(cast("Any", node.execute_command("CLUSTER", "INFO"))).decode()
         return "cluster_state:ok" in told and "cluster_slots_ok:16384" in told
 
+    def await_replicated(self) -> None:
+        """Returns as soon as each replica has what its primary has acknowledged until now."""
+        for primary, replica in zip(self.servers, self.replicas, strict=True):
+            with ask(primary.port) as node:
+                written = cast("list[Any]", node.role())[1]
+            await_that(lambda replica=replica, written=written: _has_come(replica, written), "the replica has it")  # type: ignore[misc]
+
     def flush(self) -> None:
         """Nothing is in it any more."""
         for server in self.servers:
             with ask(server.port) as node:
                 node.flushall()
 
-    def home_of(self, key: str) -> Valkey:
-        """The server that has this key."""
+    def slot_of(self, key: str) -> int:
+        """Where this key belongs."""
         with ask(self.servers[0].port) as node:
-            slot = int(cast("Any", node.execute_command("CLUSTER", "KEYSLOT", key)))
-        return self.servers[slot // -(-SLOTS // 3)]
+            return int(cast("Any", node.execute_command("CLUSTER", "KEYSLOT", key)))
+
+    def home_of(self, key: str) -> Valkey:
+        """The server that had this key at the start."""
+        return self.servers[self.slot_of(key) // -(-SLOTS // 3)]
+
+    @contextmanager
+    def moving(self, slot: int, source: Valkey, target: Valkey) -> Iterator[None]:
+        """A slot on its way: inside, its keys have moved and the slot has not; afterwards all of it has."""
+        with ask(source.port) as old, ask(target.port) as new:
+            old_id, new_id = (node.execute_command("CLUSTER", "MYID") for node in (old, new))
+            new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old_id)
+            old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", new_id)
+            self._migrate(slot, old, target)
+            yield
+            self._migrate(slot, old, target)
+            for node in (new, old):
+                node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new_id)
+
+    def _migrate(self, slot: int, source: redis.Redis, target: Valkey) -> None:
+        if keys := cast("Any", source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)):
+            source.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def exchange(self, primary: Valkey, replica: Valkey) -> None:
+        """Take note that they have changed their parts."""
+        number = self.servers.index(primary)
+        self.servers[number], self.replicas[number] = replica, primary
 
 
-def start_cluster(*, durable: bool = False) -> Cluster:
-    """A running cluster of three; `durable`: a node that restarts finds what was written before it.
+def _start_node(*, durable: bool) -> Valkey:
+    options = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-node-timeout",
+        "30000",
+        "--cluster-replica-no-failover",
+        "yes",
+    ]
+    options += ["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"]
+    options += ["--cluster-port", str(free_port()), "--cluster-require-full-coverage", "no"]
+    return start_valkey(*options, durable=durable)
+
+
+def _follow(replica: Valkey, primary: Valkey) -> None:
+    with ask(primary.port) as node, ask(replica.port) as follower:
+        follower.execute_command("CLUSTER", "REPLICATE", node.execute_command("CLUSTER", "MYID"))
+
+
+def _has_come(replica: Valkey, written: int) -> bool:
+    with ask(replica.port) as node:
+        return bool(cast("list[Any]", node.role())[4] >= written)
+
+
+def is_in_step(replica: Valkey) -> bool:
+    """Whether it says that it follows somebody, and hears from them."""
+    with ask(replica.port) as node:
+        role = cast("list[Any]", node.role())
+    return (b"slave", b"connected") == (role[0], role[3])
+
+
+def start_cluster(*, durable: bool = False, has_replicas: bool = False) -> Cluster:
+    """A running cluster of three, or of six; `durable`: a node that restarts finds what was written before it.
 
     Raises:
         ServerFailed: it did not start.
     """
-    return Cluster(durable=durable)
+    return Cluster(durable=durable, has_replicas=has_replicas)
 
 
 # ── behind TLS ───────────────────────────────────────────────────────────────────────────────────────────

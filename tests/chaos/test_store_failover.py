@@ -182,19 +182,9 @@ async def test_slots_that_move_are_followed(store: Store, cluster: Cluster) -> N
     await store.create(build_record())
     source = cluster.home_of(record_key(0))
     target = next(server for server in cluster.servers if server is not source)
-    with ask(source.port) as old, ask(target.port) as new:
-        old_id, new_id = (node.execute_command("CLUSTER", "MYID") for node in (old, new))
-        slot = old.execute_command("CLUSTER", "KEYSLOT", record_key(0))
-        new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", old_id)
-        old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", new_id)
-        keys = old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 100)
-        old.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
-
+    with cluster.moving(cluster.slot_of(record_key(0)), source, target):
         assert build_record() == await store.load(build_record().key, NOW)
         assert await store.replace(build_record(version=2), 1)
-
-        for node in (new, old):
-            node.execute_command("CLUSTER", "SETSLOT", slot, "NODE", new_id)
 
     assert build_record(version=2) == await store.load(build_record().key, NOW)
     assert await store.replace(build_record(version=3), 2)
