@@ -7,6 +7,7 @@ from bff.errors import (
     AccessDenied,
     BadRequest,
     BffError,
+    ServerBusy,
     SessionExpired,
     UpstreamBusy,
     UpstreamTimeout,
@@ -101,23 +102,24 @@ class Forwarder:
     async def _upload(self, scope: Scope, send: Send, call: Call, upload: Upload) -> None:
         call.timing.ask()
         try:
-            async with asyncio.timeout(call.route.timeout) as upload.deadline:
-                exchange = self._open(scope, call, upload.chunks())
-                response = await exchange.__aenter__()
-        except TimeoutError as error:
-            raise UpstreamTimeout from error
+            try:
+                async with asyncio.timeout(call.route.timeout) as upload.deadline:
+                    exchange = self._open(scope, call, upload.chunks())
+                    response = await exchange.__aenter__()
+            except TimeoutError as error:
+                raise UpstreamTimeout from error
+            call.timing.hear()
+            upload.deadline = None  # the answer has begun; what is left of the body may take its time beside it
+            try:
+                if response.status == 401 and self._refusals is not None:
+                    self._refusals.renew_later(call, response)
+                await self._answer(scope, send, call, response)
+            finally:
+                await exchange.__aexit__(None, None, None)
         except (UpstreamUnreachable, UpstreamTimeout):
             if upload.failure is not None:
                 raise upload.failure from None
             raise
-        call.timing.hear()
-        upload.deadline = None  # the answer has begun; what is left of the body may take its time beside it
-        try:
-            if response.status == 401 and self._refusals is not None:
-                self._refusals.renew_later(call, response)
-            await self._answer(scope, send, call, response)
-        finally:
-            await exchange.__aexit__(None, None, None)
 
     def _open(self, scope: Scope, call: Call, body: Body) -> AbstractAsyncContextManager[UpstreamResponse]:
         return self._upstream.open(
@@ -170,15 +172,17 @@ class Forwarder:
         task = self._hangups.current()
         if flow is not None:
             self._hangups.flows(task, flow)
+        first: bytes | None = b""  # of a stream of events: the page learns that it is connected before any happens
+        if body is None and (flow is None or not flow.is_events):
+            # Servers keep a head until its body begins: what breaks before that has answered nothing.
+            first = await response.read() if missing != 0 else None
         call.timing.answer(response.status)
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         try:
             if body is not None:
                 await send({"type": "http.response.body", "body": body, "more_body": False})
                 return
-            if flow is not None and flow.is_events:  # the page learns that it is connected before anything happens
-                await send({"type": "http.response.body", "body": b"", "more_body": True})
-            await _stream(send, response, missing, flow)
+            await _stream(send, response, first, missing, flow)
         # Returning without the final message makes the server close the connection in the middle.
         except (UpstreamUnreachable, UpstreamTimeout) as error:
             self._cut("upstream.cut", call, error.code)
@@ -199,24 +203,31 @@ def _target(scope: Scope, call: Call) -> str:
     return f"{call.rest}?{query.decode('latin-1')}" if query else call.rest
 
 
-async def _stream(send: Send, response: UpstreamResponse, missing: int | None, flow: Flow | None) -> None:
-    while True:
-        chunk = await response.read() if missing != 0 else None
+async def _stream(
+    send: Send, response: UpstreamResponse, chunk: bytes | None, missing: int | None, flow: Flow | None
+) -> None:
+    """Hand on the body, which begins with `chunk`."""
+    while chunk is not None:
         if flow is not None:
             flow.moved = True
-        if chunk is None:
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-            return
         if missing is not None:
             missing -= len(chunk)
             if missing == 0:  # the last one: end in the same write
                 await send({"type": "http.response.body", "body": chunk, "more_body": False})
                 return
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        chunk = await response.read()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _refusal(ending: Ending) -> BffError:
-    return AccessDenied() if ending is Ending.ACCESS_DENIED else SessionExpired(reason="ended")
+    match ending:
+        case Ending.ACCESS_DENIED:
+            return AccessDenied()
+        case Ending.SESSION_ENDED:
+            return SessionExpired(reason="ended")
+        case Ending.DRAINING:
+            return ServerBusy("The server stops, and the API had not begun its answer. Try again.")
 
 
 def _flow(response: UpstreamResponse, missing: int | None) -> Flow | None:

@@ -275,6 +275,19 @@ async def test_answer_that_breaks_is_cut_and_never_looks_complete(world, browser
     assert ("/api", error.code) == (cut["route"], cut["code"])
 
 
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"9")], [(b"content-length", b"900000")]])
+@pytest.mark.parametrize("error", [UpstreamUnreachable(), UpstreamTimeout()])
+async def test_answer_that_breaks_before_its_body_is_an_error_of_ours(world, browser, error, headers):
+    """The server holds the head back until there is a body, and would make a 500 of its own out of it."""
+    for pieces, framing in [([], []), ([b"x"], CHUNKED)]:
+        world.upstream.script(Given(200, headers, [error]))
+
+        start, end = await post_in_pieces(world, browser, "/api", pieces, framing)
+
+        assert (error.status, error.code) == (start["status"], json.loads(end["body"])["code"])
+    assert [] == world.told("upstream.cut")
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [(UpstreamUnreachable(), 502), (UpstreamTimeout(), 504), (UpstreamUnreachable(retry_after=1), 502)],

@@ -447,6 +447,29 @@ async def test_call_that_waits_for_its_answer_is_answered_when_its_session_ends(
     assert b'"code":"session_expired"' in stream.body
 
 
+async def log_out(_world: World, browser: Browser) -> None:
+    await browser.post("/bff/logout")
+
+
+async def drain(world: World, _browser: Browser) -> None:
+    world.bffs[0].drain()
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "code"), [(log_out, 401, "session_expired"), (drain, 503, "server_busy")]
+)
+async def test_answer_whose_body_has_not_begun_is_a_problem_when_it_ends(world, browser, end, status, code):
+    """Its head alone has said nothing yet; and a worker that stops logs nobody out."""
+    world.upstream.script(Slow(chunks=[]))
+    stream = Stream(browser, "/api/slow")
+    await eventually(lambda: 1 == len(world.bffs[0]._opened))
+    await end(world, browser)
+    await stream.over()
+
+    assert (status, True) == (stream.messages[0]["status"], stream.is_complete)
+    assert f'"code":"{code}"'.encode() in stream.body
+
+
 async def test_stream_of_events_is_cut_when_the_worker_drains(world, browser):
     """Soon, not at once: what is on its way arrives."""
     answer = Slow(headers=EVENTS, chunks=[b"data: 1\n\n"])

@@ -8,6 +8,14 @@ from tests.wire import request, say
 
 pytestmark = [pytest.mark.integration, pytest.mark.security]
 
+# RFC 9112 §7.1: what a lenient reader would take for chunks, and a strict one does not.
+CHUNKS = {
+    "size over 64 bits": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
+    "space after the size": b"5 \r\nhello\r\n0\r\n\r\n",
+    "extension that ends in LF": b"5;a=b\nhello\r\n0\r\n\r\n",
+    "line end in an extension": b'5;a="b\r\nc"\r\nhello\r\n0\r\n\r\n',
+    "no size": b"\r\nhello\r\n0\r\n\r\n",
+}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 
 
@@ -31,3 +39,15 @@ async def test_head_that_is_too_large_is_no_answer_and_breaks_nothing(bff: Bff, 
     assert [502] == heard.statuses
     assert b"upstream_unreachable" in heard.body
     assert workers == bff.worker_pids()
+
+
+@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS.keys())
+async def test_body_that_is_none_from_its_first_byte_is_an_error_of_ours(bff: Bff, echo: Echo, chunks: bytes):
+    """Not one of the server's, which would be no problem document (RFC 9457), nor guarded as our answers are."""
+    host = bff.url.removeprefix("http://")
+    echo.script(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+
+    heard = await say(bff.port, request("GET", "/anonymous/x", host, "X-CSRF: 1"))
+
+    assert [502] == heard.statuses
+    assert b"upstream_unreachable" in heard.body
