@@ -15,6 +15,10 @@ from bff.crypto.key_ring import CannotOpenError, KeyRing
 MAX_ENVELOPE = 4096  # bytes; a browser keeps no larger cookie
 
 
+class TooOldError(CannotOpenError):
+    """It is ours and whole, and its time is over."""
+
+
 class _ClockedSigner(TimestampSigner):
     """itsdangerous reads the wall clock itself; this one is told the time."""
 
@@ -42,7 +46,8 @@ class Envelope:
         """Return the payload and when it was sealed.
 
         Raises:
-            CannotOpenError: when it is not ours, damaged, from the future, or older than `max_age` seconds.
+            TooOldError: it is older than `max_age` seconds.
+            CannotOpenError: it is not ours, damaged or from the future.
         """
         if len(text) > MAX_ENVELOPE:
             raise CannotOpenError
@@ -53,7 +58,7 @@ class Envelope:
             raise CannotOpenError from error
         sealed_at = _epoch(at)
         if max_age is not None and not -60 <= now - sealed_at <= max_age:
-            raise CannotOpenError
+            raise TooOldError if now > sealed_at else CannotOpenError
         return self._ring.open(self._purpose, sealed), sealed_at
 
     def is_newest(self, text: bytes) -> bool:

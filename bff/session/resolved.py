@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from bff.crypto.envelope import Envelope, TooOldError
+from bff.crypto.key_ring import CannotOpenError
 from bff.errors import BffError, CookieUnreadable, SessionExpired, SessionRequired
 from bff.session.live import LiveSession
+from bff.session.ticket import Ticket, parse_ticket
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,17 @@ class Unreadable:
 
 
 Resolved = LiveSession | Gone | Unreadable
+
+
+def open_cookie(envelope: Envelope, cookie: bytes, now: float, longest: float) -> Ticket | Gone | Unreadable:
+    """Return the ticket in a cookie. What is older than `longest` seconds, as no session is, has had its time."""
+    try:
+        payload, _ = envelope.open(cookie, now, max_age=longest)
+    except TooOldError:
+        return Gone("expired")
+    except CannotOpenError:
+        return Unreadable()
+    return parse_ticket(payload) or Unreadable()
 
 
 def refusal_of(found: Gone | Unreadable | None) -> BffError:

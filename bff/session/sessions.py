@@ -19,9 +19,9 @@ from bff.session.limits import Limits
 from bff.session.live import LiveSession, News
 from bff.session.principal import Principal
 from bff.session.records import Change, ChangeKind, Ended, Store, StoredSession
-from bff.session.resolved import Gone, Resolved, Unreadable
+from bff.session.resolved import Gone, Resolved, Unreadable, open_cookie
 from bff.session.revocation import Revocations
-from bff.session.ticket import Ticket, handle_of, new_ticket, parse_ticket
+from bff.session.ticket import Ticket, handle_of, new_ticket
 from bff.session.vault import Vault
 
 COOKIE_PURPOSE = b"session-cookie"
@@ -75,9 +75,9 @@ class Sessions:
         self.misses += 1
         if (warm := self._grace.instead(self._by_cookie.get(cookie), now)) is not None:
             return warm
-        ticket = self._ticket(cookie, now)
-        if ticket is None:
-            return Unreadable()
+        ticket = open_cookie(self._envelope, cookie, now, self.limits.longest)
+        if not isinstance(ticket, Ticket):
+            return ticket
         try:
             record, believed = await self._read(ticket.store_key, now)
         except SessionStoreUnavailable:
@@ -182,13 +182,6 @@ class Sessions:
     def reseal(self, live: LiveSession, cookie: bytes, now: float) -> bytes | None:
         """Return a new cookie value when this one was sealed with an older key, else None."""
         return None if self._envelope.is_newest(cookie) else self._envelope.seal(live.ticket.build(), now)
-
-    def _ticket(self, cookie: bytes, now: float) -> Ticket | None:
-        try:
-            payload, _ = self._envelope.open(cookie, now, max_age=self.limits.longest)
-        except CannotOpenError:
-            return None
-        return parse_ticket(payload)
 
     # ── the worker's view ───────────────────────────────────────────────────────────────────────────────
 

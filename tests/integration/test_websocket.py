@@ -373,6 +373,22 @@ async def test_logout_closes_the_sockets_of_every_worker(
             assert [(4401, "session_expired")] * 8 == await asyncio.gather(*(closed(each) for each in his))
 
 
+@pytest.mark.parametrize("limits", ['idle_timeout = "3s"', 'absolute_timeout = "3s"\nidle_timeout = "3s"'])
+async def test_session_whose_time_is_over_closes_its_socket(
+    world: World, upstream: SocketUpstream, limits: str
+) -> None:
+    """4401 by itself, though nobody asks for anything; what the upstream says is no use of the session."""
+    upstream.reset()
+    apis = ROUTES.format(url=upstream.url)
+    with world.build(world.issuer, port=world.port(), apis=apis, session=limits) as bff:
+        async with Browser(bff) as alice:
+            await alice.log_in("alice")
+            async with socket_of(alice, "/ws/echo") as socket:
+                assert (4401, "session_expired") == await closed(socket)
+            await eventually(upstream.opened[0].ended.is_set)
+            assert (401, "session_expired") == await refusal(alice, "/ws/echo")
+
+
 async def test_role_taken_away_closes_the_socket_that_it_opened(
     world: World, neg: NegIssuer, upstream: SocketUpstream
 ) -> None:
