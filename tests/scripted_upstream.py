@@ -40,8 +40,8 @@ class RawUpstream:
 
 
 @asynccontextmanager
-async def serve_upstream(script: Script) -> AsyncIterator[RawUpstream]:
-    """A running upstream; what its script raises is raised here when it is left."""
+async def serve_upstream(script: Script, port: int = 0) -> AsyncIterator[RawUpstream]:
+    """A running upstream, on any port unless one is named; leaving raises what its script has raised."""
     running: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -59,7 +59,7 @@ async def serve_upstream(script: Script) -> AsyncIterator[RawUpstream]:
             running.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**16)
+    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=2**16)
     upstream = RawUpstream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
         yield upstream

@@ -138,7 +138,7 @@ async def test_server_starts_without_its_issuer_and_recovers_by_itself(world: Wo
         with world.build(issuer, port=port, spa=str(world.app)) as bff:
             async with Browser(bff) as browser:
                 assert "<title>App</title>" in (await browser.navigate("/")).text
-                async with httpx.AsyncClient() as http:
+                async with httpx.AsyncClient(verify=False) as http:
                     live = await http.get(f"{bff.management_url}/health/live")
                     ready = await http.get(f"{bff.management_url}/health/ready")
                 assert (200, 200, "degraded") == (live.status_code, ready.status_code, ready.json()["status"])

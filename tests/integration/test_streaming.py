@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.processes import release_ports, reserve_port
 from tests.product import Bff, start_product
 from tests.scripted_upstream import Exchange, Script, connected, read_chunk, read_head, serve_upstream
 
@@ -23,19 +24,36 @@ path = "/api"
 upstream = "{url}"
 token = "none"
 csrf = "off"
-timeout = "{timeout}"
+timeout = "100s"
 max_body_size = "64MiB"
 """
 # No login takes part here, so the issuer may be away.
 NOBODY = SimpleNamespace(url="http://127.0.0.1:9", client_id="app", client_secret="x" * 32)
 
 
+Proxied = Callable[[Script], AbstractAsyncContextManager[Bff]]
+
+
+@pytest.fixture(scope="module")
+def proxied() -> Iterator[Proxied]:
+    """The product, started once, in front of an upstream with a script of each test's own."""
+    port = reserve_port()
+    with start_product(NOBODY, None, apis=OPEN_ROUTE.format(url=f"http://127.0.0.1:{port}")) as bff:
+
+        @asynccontextmanager
+        async def playing(script: Script) -> AsyncIterator[Bff]:
+            async with serve_upstream(script, port):
+                yield bff
+
+        yield playing
+    release_ports(port)
+
+
 @asynccontextmanager
-async def proxied(script: Script, *, answer_within: str = "100s") -> AsyncIterator[Bff]:
-    """The product in front of an upstream with this script."""
+async def freshly_proxied(script: Script) -> AsyncIterator[Bff]:
+    """A product that has used no memory for anything yet."""
     async with serve_upstream(script) as upstream:
-        route = OPEN_ROUTE.format(url=upstream.url, timeout=answer_within)
-        bff = await asyncio.to_thread(start_product, NOBODY, None, apis=route)
+        bff = await asyncio.to_thread(start_product, NOBODY, None, apis=OPEN_ROUTE.format(url=upstream.url))
         async with bff:
             yield bff
 
@@ -54,7 +72,7 @@ def processes(pid: int) -> Iterator[Path]:
 # ── the browser goes away ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_browser_that_leaves_while_it_waits_ends_the_upstream_call() -> None:
+async def test_a_browser_that_leaves_while_it_waits_ends_the_upstream_call(proxied: Proxied) -> None:
     """At once, though the upstream has not begun to answer."""
     asked, ended = asyncio.Event(), asyncio.Event()
 
@@ -71,7 +89,7 @@ async def test_a_browser_that_leaves_while_it_waits_ends_the_upstream_call() -> 
         await asyncio.wait_for(ended.wait(), SOON)
 
 
-async def test_a_browser_that_leaves_during_the_answer_ends_the_upstream_call() -> None:
+async def test_a_browser_that_leaves_during_the_answer_ends_the_upstream_call(proxied: Proxied) -> None:
     """The upstream is in the middle of a stream without an end."""
     ended = asyncio.Event()
 
@@ -89,7 +107,7 @@ async def test_a_browser_that_leaves_during_the_answer_ends_the_upstream_call() 
         await asyncio.wait_for(ended.wait(), SOON)
 
 
-async def test_a_browser_that_leaves_during_an_upload_ends_the_upstream_call() -> None:
+async def test_a_browser_that_leaves_during_an_upload_ends_the_upstream_call(proxied: Proxied) -> None:
     """The upstream has half of the body and gets an end instead of the rest."""
     asked, ended = asyncio.Event(), asyncio.Event()
 
@@ -111,13 +129,14 @@ async def test_a_browser_that_leaves_during_an_upload_ends_the_upstream_call() -
 # ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_server_sent_events_arrive_one_by_one() -> None:
+async def test_server_sent_events_arrive_one_by_one(proxied: Proxied) -> None:
     """Each event is read before the upstream writes the next one; so is the head before the first."""
     seen: asyncio.Queue[None] = asyncio.Queue()
 
     async def events(exchange: Exchange) -> None:
         await exchange.send(
-            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
         )
         for number in range(3):
             await asyncio.wait_for(seen.get(), SOON)
@@ -146,7 +165,9 @@ async def test_server_sent_events_arrive_one_by_one() -> None:
         pytest.param(b"Transfer-Encoding: chunked", b"64\r\n" + b"x" * 100 + b"\r\n", id="chunked"),
     ],
 )
-async def test_an_upstream_that_dies_in_the_middle_gives_a_cut_answer(framing: bytes, part: bytes) -> None:
+async def test_an_upstream_that_dies_in_the_middle_gives_a_cut_answer(
+    proxied: Proxied, framing: bytes, part: bytes
+) -> None:
     """What arrived is passed on, then the connection closes; the answer never looks complete (RFC 9112 §8)."""
 
     async def die(exchange: Exchange) -> None:
@@ -175,7 +196,7 @@ async def test_a_slow_browser_slows_the_upstream_down() -> None:
                 await exchange.send(b"x" * MIB)
                 sent += MIB
 
-    async with proxied(flood) as bff, connected(bff.port) as browser:
+    async with freshly_proxied(flood) as bff, connected(bff.port) as browser:
         before = rss(bff)
         await browser.send(GET % bff.port)
         await read_head(browser.reader)
@@ -225,7 +246,7 @@ async def test_a_large_upload_streams_through_a_small_worker(chunked: bool) -> N
             total += len(chunk)
         await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
-    async with proxied(collect) as bff, connected(bff.port) as browser:
+    async with freshly_proxied(collect) as bff, connected(bff.port) as browser:
         framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % size
 
         async def upload() -> None:
@@ -255,11 +276,11 @@ async def test_a_large_upload_streams_through_a_small_worker(chunked: bool) -> N
         assert rss(bff) - before < 30 * MIB
 
 
-async def test_both_directions_flow_at_once() -> None:
+async def test_both_directions_flow_at_once(proxied: Proxied) -> None:
     """An upstream may answer before it has the whole body, and each side's next part may wait for the other's."""
 
     async def echo(exchange: Exchange) -> None:
-        await exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await exchange.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
         while chunk := await read_chunk(exchange.reader):
             await exchange.send(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         await exchange.send(b"0\r\n\r\n")

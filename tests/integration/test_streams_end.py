@@ -2,14 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from tests.processes import release_ports, reserve_port
 from tests.product import Bff, Browser
-from tests.scripted_upstream import Exchange, RawUpstream, Script, read_chunk, read_head, serve_upstream
+from tests.scripted_upstream import Exchange, Script, read_chunk, read_head, serve_upstream
 from tests.world import World
 
 pytestmark = pytest.mark.integration
@@ -19,14 +20,31 @@ ROUTE = '[[api]]\npath = "/api"\nupstream = "{url}"\n'
 SOON = 30.0  # seconds; generous, for the machine may be busy
 
 
+@pytest.fixture(scope="module")
+def place(world: World) -> Iterator[tuple[Bff, int]]:
+    """The product, started once, and the port at which it looks for its upstream."""
+    port = reserve_port()
+    apis = ROUTE.format(url=f"http://127.0.0.1:{port}")
+    with world.build(world.issuer, port=world.port(), apis=apis) as bff:
+        yield bff, port
+    release_ports(port)
+
+
 @asynccontextmanager
-async def streaming(world: World, script: Script, **options: Any) -> AsyncIterator[tuple[Bff, RawUpstream]]:
+async def streaming(place: tuple[Bff, int], script: Script) -> AsyncIterator[Bff]:
+    bff, port = place
+    async with serve_upstream(script, port):
+        yield bff
+
+
+@asynccontextmanager
+async def stopping(world: World, script: Script, **options: Any) -> AsyncIterator[Bff]:
+    """A product that is to be stopped while it streams."""
     async with serve_upstream(script) as upstream:
-        build = world.build
         apis = ROUTE.format(url=upstream.url)
-        bff = await asyncio.to_thread(build, world.issuer, port=world.port(), apis=apis, **options)
+        bff = await asyncio.to_thread(world.build, world.issuer, port=world.port(), apis=apis, **options)
         async with bff:
-            yield bff, upstream
+            yield bff
 
 
 async def ask(
@@ -60,9 +78,9 @@ async def slow_download(exchange: Exchange) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_logout_cuts_an_open_stream(world: World) -> None:
+async def test_logout_cuts_an_open_stream(place: tuple[Bff, int]) -> None:
     """The connection ends in the middle of the body (RFC 9112 §8), and the upstream's with it."""
-    async with streaming(world, endless) as (bff, _), Browser(bff) as browser:
+    async with streaming(place, endless) as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser)
         assert 200 == (await read_head(reader))[0]
@@ -81,9 +99,9 @@ async def answer_before_the_body(exchange: Exchange) -> None:
     await endless(exchange)
 
 
-async def test_logout_cuts_an_answer_to_a_body_that_never_ends(world: World) -> None:
+async def test_logout_cuts_an_answer_to_a_body_that_never_ends(place: tuple[Bff, int]) -> None:
     """Whoever holds the request open holds no answer open with it."""
-    async with streaming(world, answer_before_the_body) as (bff, _), Browser(bff) as browser:
+    async with streaming(place, answer_before_the_body) as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser, "POST", "Transfer-Encoding: chunked\r\n")
         writer.write(b"5\r\nfirst\r\n")
@@ -97,7 +115,7 @@ async def test_logout_cuts_an_answer_to_a_body_that_never_ends(world: World) -> 
         writer.close()
 
 
-async def test_logout_ends_an_upload_that_is_under_way(world: World) -> None:
+async def test_logout_ends_an_upload_that_is_under_way(place: tuple[Bff, int]) -> None:
     """With 401, for nothing has been answered; the upstream's half is broken off."""
     asked, ended = asyncio.Event(), asyncio.Event()
 
@@ -107,7 +125,7 @@ async def test_logout_ends_an_upload_that_is_under_way(world: World) -> None:
         await exchange.hung_up()
         ended.set()
 
-    async with streaming(world, collect) as (bff, _), Browser(bff) as browser:
+    async with streaming(place, collect) as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser, "POST", "Transfer-Encoding: chunked\r\n")
         writer.write(b"5\r\nfirst\r\n")
@@ -119,9 +137,9 @@ async def test_logout_ends_an_upload_that_is_under_way(world: World) -> None:
         writer.close()
 
 
-async def test_page_hears_at_once_that_its_stream_is_open(world: World) -> None:
+async def test_page_hears_at_once_that_its_stream_is_open(place: tuple[Bff, int]) -> None:
     """EventSource's `open` does not wait for the first event."""
-    async with streaming(world, silent) as (bff, _), Browser(bff) as browser:
+    async with streaming(place, silent) as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser)
         async with asyncio.timeout(SOON):
@@ -131,7 +149,7 @@ async def test_page_hears_at_once_that_its_stream_is_open(world: World) -> None:
 
 async def test_open_stream_of_events_holds_no_shutdown_up(world: World) -> None:
     """It is cut a second after the signal, and nothing waits for the end of `shutdown_timeout`."""
-    async with streaming(world, endless, shutdown_timeout="100s") as (bff, _), Browser(bff) as browser:
+    async with stopping(world, endless, shutdown_timeout="100s") as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser)
         await read_head(reader)
@@ -146,7 +164,7 @@ async def test_open_stream_of_events_holds_no_shutdown_up(world: World) -> None:
 
 async def test_download_in_flight_ends_before_the_server_does(world: World) -> None:
     """Every byte of it."""
-    async with streaming(world, slow_download) as (bff, _), Browser(bff) as browser:
+    async with stopping(world, slow_download) as bff, Browser(bff) as browser:
         await browser.log_in("alice")
         reader, writer = await ask(browser)
         await read_head(reader)
