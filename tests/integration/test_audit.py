@@ -28,7 +28,9 @@ def bff_audit(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def found(bff, *arguments: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in bff_audit(bff, "search", "--json", *arguments).stdout.splitlines()]
+    searched = bff_audit(bff, "search", "--json", *arguments)
+    assert 0 == searched.returncode, searched.stderr
+    return [json.loads(line) for line in searched.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("sink", ["file", "store"])
@@ -58,7 +60,7 @@ async def test_workers_write_one_chain_that_survives_their_death(sink):
         bff.process.stop()
         bff.start()
         loaded = ("--event", "configuration.loaded")
-        await eventually(lambda: len(found(bff, *loaded)) >= 4, "the second start", within=30)
+        await eventually(lambda: len(found(bff, *loaded)) >= 4, "the second start", within=120)
         verified = bff_audit(bff, "verify")
 
         assert 0 == verified.returncode, verified.stdout + verified.stderr
