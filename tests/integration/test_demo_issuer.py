@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -21,10 +21,18 @@ AFTER_LOGOUT = "http://127.0.0.1:9/"
 SETTINGS = {"redirect_uris": [CALLBACK], "post_logout_redirect_uris": [AFTER_LOGOUT], "signing_alg": "ES256"}
 
 
-@pytest.fixture
-async def issuer() -> AsyncIterator[Issuer]:
-    async with start_issuer(**SETTINGS) as running:
+@pytest.fixture(scope="module")
+def running() -> Iterator[Issuer]:
+    with start_issuer(**SETTINGS) as running:
         yield running
+
+
+@pytest.fixture
+async def issuer(running: Issuer) -> Issuer:
+    """One for all of them, as new: no counts, no faults, no grants."""
+    await running.reset()
+    await running.revoke_grants()
+    return running
 
 
 @pytest.fixture
@@ -99,10 +107,11 @@ async def test_request_without_pkce_is_refused(party):
 
 async def test_wrong_password_shows_an_error_and_does_not_sign_in(party):
     """The page says so, and there is no session."""
+    before = await party.issuer.sessions()
     with pytest.raises(SignInRefused, match="password is wrong"):
         await sign_in(party.http, party.authorization_url(), "alice", "guess")
 
-    assert [] == await party.issuer.sessions()
+    assert before == await party.issuer.sessions()
 
 
 async def test_cancelled_sign_in_comes_back_as_access_denied(party):
@@ -291,12 +300,13 @@ async def test_every_signing_algorithm_works(http, algorithm):
         await verified(party, tokens["access_token"], issuer.audience, algorithm)
 
 
-async def test_terminated_issuer_ends_at_once(issuer, http):
+async def test_terminated_issuer_ends_at_once(http):
     """SIGTERM needs no second signal, even with a connection kept open."""
-    await http.get(f"{issuer.url}/jwks")
-    issuer.process.signal(signal.SIGTERM)
+    async with start_issuer(**SETTINGS) as issuer:
+        await http.get(f"{issuer.url}/jwks")
+        issuer.process.signal(signal.SIGTERM)
 
-    assert 0 == issuer.process.wait_for_exit()
+        assert 0 == issuer.process.wait_for_exit()
 
 
 async def test_unknown_configuration_key_stops_the_start():
