@@ -1,5 +1,6 @@
 """Which headers of an upstream's answer reach the browser."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from bff.proxy.service import url_of
 Headers = list[tuple[bytes, bytes]]
 
 # Hop-by-hop (RFC 9110 §7.6.1), and what would let an API act for the whole origin: its cross-origin policy, its
-# transport policy, its service workers, its stored data.
+# transport policy, its service workers, its stored data, its sessions, what browsers tell it of themselves.
 _DROPPED = frozenset(
     {
         b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authentication-info", b"te", b"trailer",
@@ -19,14 +20,17 @@ _DROPPED = frozenset(
         b"report-to", b"reporting-endpoints", b"x-request-id", b"x-content-type-options",
         b"access-control-allow-origin", b"access-control-allow-credentials", b"access-control-allow-methods",
         b"access-control-allow-headers", b"access-control-expose-headers", b"access-control-max-age",
-        b"access-control-allow-private-network",
+        b"access-control-allow-private-network", b"accept-ch", b"critical-ch", b"origin-agent-cluster",
+        b"set-login", b"sec-session-registration", b"secure-session-registration", b"use-as-dictionary",
     }
 )  # fmt: skip
 _SPECIAL = frozenset(
     {b"connection", b"set-cookie", b"cache-control", b"location", b"content-location", b"www-authenticate"}
 )
-# A dialog of the browser's own would ask people for a password that belongs to the upstream.
-_DIALOGS = (b"basic", b"digest", b"negotiate", b"ntlm")
+# A dialog of the browser's own would ask people for a password that belongs to the upstream. A line may hold
+# several challenges; what stands in quotes is none, and a name before "=" is a parameter's (RFC 9110 §11.6.1).
+_DIALOG = rb"[ \t]*(?:basic|digest|negotiate|ntlm)(?=[ \t,]|\Z)(?![ \t]*=)"
+_NO_DIALOG = re.compile(rb'(?!%b)(?:[^",]|"(?:[^"\\]|\\.)*+"|,(?!%b))*+' % (_DIALOG, _DIALOG), re.IGNORECASE)
 _ADDED: tuple[tuple[bytes, bytes], ...] = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -78,7 +82,7 @@ def _for_browser(name: bytes, value: bytes, route: Route, cookie_name: bytes) ->
         case b"set-cookie":
             return value if route.allow_set_cookie and _cookie_may_pass(value, cookie_name) else None
         case b"www-authenticate":
-            return None if value.lower().startswith(_DIALOGS) else value
+            return value if _NO_DIALOG.fullmatch(value) else None
         case _:
             return _rewrite_location(value, route)
 

@@ -31,7 +31,9 @@ def test_ordinary_headers_pass_in_their_order():
         b"transfer-encoding", b"keep-alive", b"upgrade", b"server", b"via", b"alt-svc", b"clear-site-data",
         b"strict-transport-security", b"service-worker-allowed", b"refresh", b"content-security-policy",
         b"x-frame-options", b"access-control-allow-origin", b"access-control-allow-credentials", b"x-request-id",
-        b"x-content-type-options", b"set-cookie2", b"report-to", b"proxy-authenticate", b"sourcemap",
+        b"x-content-type-options", b"set-cookie2", b"report-to", b"proxy-authenticate", b"sourcemap", b"accept-ch",
+        b"critical-ch", b"origin-agent-cluster", b"set-login", b"sec-session-registration",
+        b"secure-session-registration", b"use-as-dictionary",
     ],
 )  # fmt: skip
 def test_headers_that_act_for_the_whole_origin_are_dropped(name):
@@ -138,6 +140,16 @@ def test_locations_of_an_upstream_without_a_path():
         (b"NEGOTIATE", False),
         (b"ntlm", False),
         (b"Digest x", False),
+        # Several challenges in one line, which browsers may read apart (RFC 9110 §11.6.1):
+        (b'Bearer realm="a", Basic realm="b"', False),
+        (b"Bearer,Basic", False),
+        (b", Basic realm=b", False),
+        (b'Bearer realm="\\"", Negotiate', False),
+        (b'Bearer realm="a, Basic realm=b', False),
+        (b'Bearer realm="api, Basic in former times"', True),
+        (b'Bearer realm="\\", Basic realm="', True),
+        (b"Bearer basic=1, digest = 2", True),
+        (b"Bearer a, BasicAuth b", True),
     ],
 )
 def test_no_dialog_for_an_upstream_s_password_opens(challenge, kept):
