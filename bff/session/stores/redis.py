@@ -16,13 +16,13 @@ from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_index import RedisIndex
 from bff.session.stores.redis_layout import Layout
+from bff.session.stores.redis_reasons import reason_of
 from bff.session.stores.redis_records import (
     FAULTS,
     FIELDS,
     build_fields,
     is_left_behind,
     parse_fields,
-    reason_of,
     select_current,
 )
 from bff.session.stores.redis_script_call import Script

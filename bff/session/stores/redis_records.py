@@ -1,4 +1,4 @@
-"""How a record lies in a Redis hash, and what the faults of Redis are called. No I/O."""
+"""How a record lies in a Redis hash, and what a call may raise. No I/O."""
 
 from collections.abc import Sequence
 
@@ -94,24 +94,3 @@ def is_left_behind(exc: Exception) -> bool:
     """Whether a server that takes no writes, be it for lack of replicas, may be no primary any more."""
     no_replicas = isinstance(exc, exceptions.ResponseError) and str(exc).startswith("NOREPLICAS")
     return no_replicas or isinstance(exc, exceptions.ReadOnlyError)
-
-
-def reason_of(exc: Exception) -> str:
-    """Name the category of a fault."""
-    match exc:
-        case exceptions.TimeoutError() | TimeoutError():
-            return "timeout"
-        case exceptions.AuthenticationError() | exceptions.AuthorizationError() | exceptions.NoPermissionError():
-            return "credentials refused"
-        case exceptions.BusyLoadingError():
-            return "still loading its data"
-        case exceptions.ReadOnlyError():
-            return "read-only replica"
-        case exceptions.OutOfMemoryError():
-            return "out of memory"
-        case exceptions.ClusterDownError() | exceptions.SlotNotCoveredError():
-            return "part of the cluster is down"
-        case exceptions.ConnectionError() | exceptions.RedisClusterException() | OSError():
-            return "no connection"
-        case _:
-            return "server error"

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
+from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from bff.session.stores.addresses import Members, parse_cluster, parse_sentinels
+from bff.session.stores.addresses import Address, Members, parse_cluster, parse_sentinels
+from bff.session.stores.redis_reasons import NO_CONNECTION, reason_of
 from bff.session.stores.redis_tls import Tls
 
 CONNECTIONS = 32  # at most, for each store; one of them is the watch's
@@ -58,7 +59,7 @@ def connect(url: str, timeout: float) -> Servers:
                 return _spread_over(parse_cluster(address), secure, query, timeout)
             case _:
                 return _reach(url, timeout)
-    except RedisError:
+    except exceptions.RedisError:
         # Not chained: redis-py's own message may repeat the URL.
         raise ValueError("the URL holds an option that redis-py refuses") from None
 
@@ -78,6 +79,26 @@ class _SentinelPool(BlockingConnectionPool, SentinelConnectionPool):
     """Connections to whichever server is the primary: as many as there may be, and then whoever comes waits."""
 
 
+class _Sentinel(Sentinel):
+    async def discover_master(self, service_name: str) -> Address:
+        """Ask one after the other. Why none of them helped is behind the error; redis-py has it in words alone."""
+        faults: list[Exception] = []
+        for number, sentinel in enumerate(self.sentinels):
+            try:
+                known = cast("dict[str, dict[str, Any]]", await sentinel.sentinel_masters())
+            except (exceptions.ConnectionError, exceptions.TimeoutError) as exc:
+                faults.append(exc)
+                continue
+            state = known.get(service_name)
+            if state and self.check_master_state(state, service_name):
+                # The next call begins with one that answers.
+                self.sentinels[0], self.sentinels[number] = sentinel, self.sentinels[0]
+                return state["ip"], state["port"]
+        # One that is gone says less than one that refuses us.
+        faults.sort(key=lambda exc: reason_of(exc) == NO_CONNECTION)
+        raise MasterNotFoundError("no sentinel names a primary") from next(iter(faults), None)
+
+
 def _follow_sentinels(members: Members, secure: str, query: str, timeout: float) -> Servers:
     given = dict(parse_qsl(query, keep_blank_values=True))
     theirs = {name.removeprefix("sentinel_"): given.pop(name) for name in _SENTINEL_OPTIONS if name in given}
@@ -87,7 +108,7 @@ def _follow_sentinels(members: Members, secure: str, query: str, timeout: float)
     share = timeout / (len(members.addresses) + 1)
     asking = _of_each_connection(timeout) | {"socket_timeout": share, "socket_connect_timeout": share}
     asks_over_tls = theirs.pop("ssl", "true").lower() not in {"false", "no", "0"}
-    sentinel = Sentinel(members.addresses, sentinel_kwargs={**asking, **theirs})  # type: ignore[no-untyped-call]
+    sentinel = _Sentinel(members.addresses, sentinel_kwargs={**asking, **theirs})  # type: ignore[no-untyped-call]
     if tls is not None and asks_over_tls:
         for each in sentinel.sentinels:
             each.connection_pool.connection_class = tls.connection_class()
