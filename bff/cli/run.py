@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 
 from bff.cli.deaths import Deaths
 from bff.cli.reloading import ReloadingServer
@@ -46,6 +46,7 @@ def run(settings: Settings, config_path: Path) -> None:
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
     os.register_at_fork(after_in_child=_obey_signals)
+    most_of_head = max(64 * 1024, 2 * settings.server.max_header_size)  # what is above ours gets a problem document
     server = ReloadingServer(
         _WORKER,
         address=host if unix is None else "127.0.0.1",
@@ -58,9 +59,8 @@ def run(settings: Settings, config_path: Path) -> None:
         websockets=True,
         backlog=_BACKLOG,
         backpressure=_BACKLOG,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=_HEADER_TIMEOUT, max_buffer_size=max(64 * 1024, 2 * settings.server.max_header_size)
-        ),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT, max_buffer_size=most_of_head),
+        http2_settings=HTTP2Settings(max_headers_size=most_of_head),
         respawn_failed_workers=True,
         respawn_interval=0.0,  # a new worker is waited for until it listens
         workers_kill_timeout=max(1, int(settings.server.shutdown_timeout + settings.server.drain_delay)),

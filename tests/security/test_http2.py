@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.security]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST, SETTINGS, GOAWAY = 0x0, 0x1, 0x3, 0x4, 0x7
 END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
+MAX_HEADER_LIST_SIZE = 0x6  # a setting
 SILENCE = 30.0  # seconds; every answer has an end, so nobody waits for so long
 Fields = list[tuple[bytes, bytes]]
 
@@ -39,11 +41,13 @@ def fields_of(
     return [*pseudo, (b":authority", bff.url.removeprefix("http://").encode()), (b"x-csrf", b"1"), *further]
 
 
-async def send(bff: Bff, fields: Fields, body: bytes | None = None) -> list[tuple[int, bytes]]:
+async def send(
+    bff: Bff, fields: Fields, body: bytes | None = None, *, packing: Callable[[Fields], bytes] = packed
+) -> list[tuple[int, bytes]]:
     """One request on a connection of its own; the frames that come back, until it is over or silent."""
     reader, writer = await asyncio.open_connection("127.0.0.1", bff.port)
     flags = END_HEADERS | (END_STREAM if body is None else 0)
-    writer.write(PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, flags, 1, packed(fields)))
+    writer.write(PREFACE + frame(SETTINGS, 0, 0) + frame(HEADERS, flags, 1, packing(fields)))
     if body is not None:
         writer.write(frame(DATA, END_STREAM, 1, body))
     frames = []
@@ -141,6 +145,19 @@ async def test_foreign_authority_is_not_served(bff: Bff, echo: Echo):
     await send(bff, [*pseudo, (b":authority", b"evil.example"), (b"x-csrf", b"1")])
 
     assert [] == echo.requests
+
+
+async def test_header_list_has_an_end_whatever_it_is_packed_into(bff: Bff, echo: Echo):
+    """4 KB of references to one field unpack to 16 MB: the server says that it takes no such list."""
+    field = b"\x40" + length(1) + b"y" + length(4000) + b"v" * 4000  # with incremental indexing: reference 62
+    references = b"\xbe" * 4000
+    frames = await send(bff, fields_of(bff), packing=lambda fields: packed(fields) + field + references)
+
+    settings = next(payload for kind, payload in frames if kind == SETTINGS and payload)
+    told = {settings[at + 1]: int.from_bytes(settings[at + 2 : at + 6], "big") for at in range(0, len(settings), 6)}
+    assert told[MAX_HEADER_LIST_SIZE] <= 64 * 1024
+    assert [] == echo.requests
+    assert b"problem" not in b"".join(payload for kind, payload in frames if kind == DATA)  # no worker unpacked it
 
 
 @pytest.mark.parametrize("announced", [b"0", b"3", b"100"])
