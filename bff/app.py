@@ -51,7 +51,6 @@ from bff.session.changes import ChangeFeed
 from bff.session.grants import Grants
 from bff.session.purging import purge_for_ever
 from bff.session.renewal import Renewer
-from bff.session.renewal_apart import renew_apart
 from bff.session.revocation import Revocations
 from bff.session.role_turns import RoleTurns
 from bff.session.sessions import Sessions
@@ -73,7 +72,7 @@ class Bff:
         self.settings = settings
         self._clock = clock = parts.clock
         ring = KeyRing([secret.reveal() for secret in settings.keys.secrets])
-        self._observers = observers = Observers(settings, parts, __version__)
+        self.observers = observers = Observers(settings, parts, __version__)
         self.metrics, log = observers.metrics, observers.log
         self.store = store = observers.store(parts.store or open_patient_store(settings.session))
         self.audit = audit = build_audit_log(settings, ring, store, clock, log)
@@ -125,7 +124,7 @@ class Bff:
             background=self._background,
             clock=clock,
             emit=emit,
-            apart=renew_apart(parts.renewals, ring, clock) if parts.renewals is not None else None,
+            apart=observers.renew_apart(parts.renewals, ring, clock),
         )
         cookie = CookieWriter(settings.session.cookie_name, same_site=settings.session.same_site)
         dev_server = build_dev_server(settings)
@@ -225,7 +224,7 @@ class Bff:
             emit=self._emit,
             files=build_files(settings),
             dev_server=self._dev_server,
-            measure=self._observers,
+            measure=self.observers,
             gateway=self._gateway,
         )
 
@@ -233,7 +232,7 @@ class Bff:
         """Add endpoints, routes, error rendering and life cycle to an existing Litestar application."""
         config.route_handlers.append(identified_router([self._endpoints.router(), *self._administration.public()]))
         config.route_handlers.extend(
-            build_mounts(self.routes, self._observers.carried(self.api), self.sockets, self._gateway)
+            build_mounts(self.routes, self.observers.carried(self.api), self.sockets, self._gateway)
         )
         config.exception_handlers = {**self._exception_handlers(), **config.exception_handlers}
         config.lifespan = [*config.lifespan, self.lifespan]
@@ -306,7 +305,7 @@ class Bff:
         await self.statistics.close()
         await self.reviewing.stop()
         await self.audit.close()
-        await self._observers.close()
+        await self.observers.close()
         await self.store.close()
 
 

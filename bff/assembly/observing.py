@@ -1,11 +1,15 @@
 """Who looks on: metrics, the access log, traces. Whoever is switched off is not in the way."""
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
+from pathlib import Path
 
 from bff.assembly.access_log import AccessLog
 from bff.assembly.metrics import Measuring
 from bff.assembly.parts import Parts
 from bff.config.settings import Settings
+from bff.crypto.key_ring import KeyRing
 from bff.events import Emit
 from bff.observe.access_lines import build_access_writer
 from bff.observe.logs import emit_to_log
@@ -15,6 +19,7 @@ from bff.proxy.call import Carry
 from bff.proxy.upstream import Upstream
 from bff.session.records import Store
 from bff.session.renewal import Refresh
+from bff.session.renewal_apart import Apart, renew_apart
 from bff.web.front_door import Measure
 
 
@@ -60,6 +65,16 @@ class Observers:
     def upstream(self, upstream: Upstream) -> Upstream:
         """Return the upstream, observed."""
         return upstream if self.traces is None else self.traces.upstream(upstream)
+
+    def renew_apart(self, address: Path | None, ring: KeyRing, clock: Callable[[], float]) -> Apart | None:
+        """Return what has another process renew, as part of what is going on here; None where nobody else does."""
+        if address is None:
+            return None
+        return renew_apart(address, ring, clock, dict if self.traces is None else self.traces.context)
+
+    def joined(self, context: Mapping[str, str]) -> AbstractContextManager[None]:
+        """Have what happens in here be part of what goes on in another process."""
+        return nullcontext() if self.traces is None else self.traces.joined(context)
 
     def refresh(self, refresh: Refresh) -> Refresh:
         """Return the refresh grant, observed."""

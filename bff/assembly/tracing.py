@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 from bff.assembly.tracing_calls import TracedUpstream, trace_refresh, trace_transport
 from bff.assembly.tracing_requests import TracedRequests
@@ -44,6 +45,14 @@ class Traces:
     def refresh(self, refresh: Refresh) -> Refresh:
         """Return the refresh grant, traced."""
         return trace_refresh(refresh, self._tracing)
+
+    def context(self) -> Mapping[str, str]:
+        """Return the context of what this task is part of, for another process (W3C Trace Context)."""
+        return self._tracing.context()
+
+    def joined(self, context: Mapping[str, str]) -> AbstractContextManager[None]:
+        """Have what happens in here be part of it there."""
+        return self._tracing.joined(context)
 
     async def close(self) -> None:
         """Send what is left, for a few seconds at most."""

@@ -31,7 +31,7 @@ async def serve(address: Path) -> None:
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
     loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches us too: the workers are to end first
     loop.add_reader(sys.stdin.fileno(), stopped.set)  # nobody writes there: it only ever ends
-    desk = Desk(bff.sessions, bff.renewer, time.time)
+    desk = Desk(bff.sessions, bff.renewer, time.time, bff.observers.joined)
     await bff.start()
     try:
         await desk.open(address)

@@ -114,6 +114,21 @@ class Tracing:
             otel_context.detach(token)
             spanned.end()
 
+    def context(self) -> Mapping[str, str]:
+        """Return `traceparent` and `tracestate` of what this task is part of; nothing where nobody traces that."""
+        carrier: dict[str, str] = {}
+        _W3C.inject(carrier)
+        return carrier
+
+    @contextmanager
+    def joined(self, context: Mapping[str, str]) -> Iterator[None]:
+        """Have what happens in a block be part of what goes on in another process of ours."""
+        token = otel_context.attach(_W3C.extract(context))
+        try:
+            yield
+        finally:
+            otel_context.detach(token)
+
     def close(self) -> None:
         """Send what is left, for a few seconds at most. Blocks."""
         # On a thread that nobody waits for at the end: the library itself waits for half a minute.

@@ -1,20 +1,22 @@
 """Renewals in a process of their own, asked over a Unix socket: a killed worker takes no rotated token along.
 
-One question a connection, as a line of JSON: the session's cookie, and the version whose token an API refused. One
-line comes back: `{}` when the session has usable tokens, or the error by its code.
+One question a connection, as a line of JSON: the session's cookie, the version whose token an API refused, and the
+request and the trace that it is asked for. One line comes back: `{}` when the session has usable tokens, or the
+error by its code.
 """
 
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from bff.crypto.envelope import Envelope
 from bff.crypto.key_ring import KeyRing
 from bff.errors import BffError, IssuerUnavailable, SessionExpired, SessionStoreUnavailable
+from bff.events import TRACE, Trace
 from bff.session.live import LiveSession
 from bff.session.renewal import Renewer
 from bff.session.renewal_lease import PATIENCE
@@ -22,12 +24,15 @@ from bff.session.resolved import Gone
 from bff.session.sessions import COOKIE_PURPOSE, Sessions
 
 Apart = Callable[[LiveSession, int | None], Awaitable[None]]
+Joined = Callable[[Mapping[str, str]], AbstractContextManager[object]]
 
 _ANSWER_WITHIN = 2 * PATIENCE  # seconds; that process itself says after PATIENCE that it takes longer
 _LOOK_EVERY = 1.0  # seconds between two looks whether a successor has taken the address over
 
 
-def renew_apart(address: Path, ring: KeyRing, clock: Callable[[], float]) -> Apart:
+def renew_apart(
+    address: Path, ring: KeyRing, clock: Callable[[], float], trace_context: Callable[[], Mapping[str, str]] = dict
+) -> Apart:
     """Return what has a session renewed by the process at this address, and waits for it.
 
     It raises `OSError` when that process is not there, dies, hangs, or cannot read the session: then do it
@@ -37,7 +42,8 @@ def renew_apart(address: Path, ring: KeyRing, clock: Callable[[], float]) -> Apa
 
     async def ask(live: LiveSession, refused: int | None) -> None:
         cookie = envelope.seal(live.ticket.build(), clock())
-        answer = await _ask(address, {"cookie": cookie.decode("ascii"), "refused": refused})
+        question = {"cookie": cookie.decode("ascii"), "refused": refused}
+        answer = await _ask(address, {**question, "request": TRACE.get(), "trace": dict(trace_context())})
         match answer.get("error"):
             case None:
                 return
@@ -72,7 +78,11 @@ async def _ask(address: Path, question: dict[str, Any]) -> dict[str, Any]:
 class Desk:
     """Where the renewal process takes questions, until a successor takes the address over."""
 
-    def __init__(self, sessions: Sessions, renewer: Renewer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, sessions: Sessions, renewer: Renewer, clock: Callable[[], float], joined: Joined = nullcontext
+    ) -> None:
+        """`joined` makes what is done part of the trace that it is done for."""
+        self._joined = joined
         self._sessions = sessions
         self._renewer = renewer
         self._clock = clock
@@ -106,7 +116,10 @@ class Desk:
         self._under_way += 1
         try:
             question = json.loads(await reader.readline())
-            answer = await self._renewed(question["cookie"].encode("ascii"), question["refused"])
+            request = question["request"]
+            TRACE.set(Trace(*request) if request is not None else None)
+            with self._joined(question["trace"]):
+                answer = await self._renewed(question["cookie"].encode("ascii"), question["refused"])
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
         except (ConnectionError, ValueError, KeyError, TypeError, AttributeError):

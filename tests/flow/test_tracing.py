@@ -59,7 +59,7 @@ async def world(exporter: InMemorySpanExporter):
 
 def spans(world: World, exporter: InMemorySpanExporter) -> list[ReadableSpan]:
     """Every span that has ended since the last look."""
-    world.bffs[0]._observers.traces._tracing._processor.force_flush()
+    world.bffs[0].observers.traces._tracing._processor.force_flush()
     found = list(exporter.get_finished_spans())
     exporter.clear()
     return found
@@ -307,9 +307,9 @@ async def test_switched_off_nothing_is_wrapped():
     """Neither the library nor any of our layers is on the way of a request."""
     async with World() as world:
         bff = world.bffs[0]
-        assert bff._observers.traces is None
+        assert bff.observers.traces is None
         assert bff.api._forward._upstream is world.upstream
-        assert [bff.metrics] == bff._observers._measures
+        assert [bff.metrics] == bff.observers._measures
 
 
 def test_every_operation_of_a_store_is_traced():

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.chaos.test_renewal_crashes import expired
+from tests.chaos.test_renewal_kills import all_started
 from tests.collector import Collector
 from tests.leaks import leaks
 from tests.processes import free_port
@@ -64,6 +66,28 @@ async def test_collector_gets_the_whole_way_of_a_call(world, neg, echo, collecto
         "a secret": {neg.client_secret, TOKEN, "private-query"},
     }
     assert [] == leaks(secrets, {"spans": b"".join(collector.bodies), "log": output.encode()})
+
+
+async def test_renewal_by_another_process_is_part_of_the_request_that_waits_for_it(
+    world, neg, echo, collector, monkeypatch
+):
+    """In the traces, and in the audit log (OWASP ASVS 16.2.1): by the request's id and the browser's address."""
+    with traced(world, neg, collector.url, monkeypatch, workers=2, session='renew_ahead = "0s"') as bff:
+        async with Browser(bff) as browser:
+            await expired(neg, browser)
+            await all_started(bff)
+            answer = await browser.get("/echo/x")
+            wanted = {"GET /echo", "renew tokens", "POST refresh_token"}
+            await eventually(lambda: wanted <= collector.names(), "the spans", within=PATIENCE)
+            await eventually(lambda: bff.audited("renewal.done"), "the audit line", within=PATIENCE)
+            (line,) = bff.audited("renewal.done")
+            assert 0 == bff.output().count("renewal.process_away")
+
+    (trace,) = {span.trace_id for span in collector.spans if span.name == "GET /echo"}
+    assert {"renew tokens", "POST refresh_token"} < {
+        span.name for span in collector.spans if span.trace_id == trace
+    }
+    assert (answer.headers["x-request-id"], "127.0.0.1") == (line["request_id"], line["address"])
 
 
 @pytest.mark.parametrize("fault", ["away", "broken", "stuck"])
