@@ -48,6 +48,7 @@ class Bff(Server):
         session: str = "",
         tokens: str = "",
         log: str = "",
+        sink: str | None = None,
         spa: str | None = None,
         beside: "Bff | None" = None,
         wait: bool = True,
@@ -66,6 +67,7 @@ class Bff(Server):
             extra: further tables.
             apis: all `[[api]]` tables.
             server, oidc, session, tokens, log: lines.
+            sink: of the audit log; a file of its own otherwise.
             spa: the directory with the app.
             beside: another one whose public URL, keys and store this one shares, as a second machine would.
             wait: for the public listener to answer.
@@ -123,7 +125,7 @@ access_token_audience = ["{audience}"]
 {tokens}
 
 [audit]
-sink = "file:{self.audit}"
+sink = "{sink or f"file:{self.audit}"}"
 
 [log]
 format = "json"

@@ -28,7 +28,7 @@ PATIENCE = 30.0  # seconds that a test waits for what must come
 AT_ONCE = 15.0  # seconds for what takes milliseconds, unless the machine is busy; far less than without a push
 BRIEF = 3  # seconds that access tokens of the brief issuer live
 AUDIENCE = "https://api.demo.example"
-_PORTS = 96  # addresses of BFFs that the issuers know: more than all tests take, should one process run them
+_PORTS = 112  # addresses of BFFs that the issuers know: more than all tests take, should one process run them
 
 
 def routes(echo: str, api: str) -> str:

@@ -10,9 +10,9 @@ import httpx
 import pytest
 import redis
 
-from tests.processes import reserve_port
-from tests.product import Browser, redirect_uris, start_product
-from tests.servers import start_demo_api, start_issuer, start_valkey
+from tests.product import Browser
+from tests.servers import start_valkey
+from tests.world import World
 
 TOKEN = "an-operators-token-that-is-long-enough-for-it"
 
@@ -63,19 +63,15 @@ def dump_of(bff, valkey) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "valkey"])
-async def test_review_shows_who_was_seen_by_two_workers_and_records_what_is_decided(kind):
+async def test_review_shows_who_was_seen_by_two_workers_and_records_what_is_decided(world: World, kind: str):
     """Logins, uses and what they needed; a review ends sessions; no name lies in the store in clear."""
-    port = reserve_port()
     with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_demo_api(issuer) as api,
         start_valkey() as valkey,
-        start_product(
-            issuer,
-            api,
-            port=port,
+        world.build(
+            world.issuer,
+            port=world.port(),
             workers=2,
-            apis=routes(api),
+            apis=routes(world.api),
             store=valkey.url if kind == "valkey" else None,
         ) as bff,
     ):

@@ -5,14 +5,14 @@ import json
 import subprocess
 import sys
 import time
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.processes import reserve_port
-from tests.product import Browser, redirect_uris, start_product
-from tests.servers import start_demo_api, start_issuer, start_valkey
-from tests.world import AT_ONCE
+from tests.product import Bff, Browser
+from tests.servers import start_valkey
+from tests.world import AT_ONCE, World
 
 pytestmark = pytest.mark.integration
 
@@ -24,12 +24,18 @@ roles = ["admin"]
 """
 
 
+def administered(world: World, **options: Any) -> Bff:
+    """A server that has operators, whose API tells who calls."""
+    return world.build(world.issuer, api=world.api, port=world.port(), extra=ADMIN, **options)
+
+
 def operator(bff) -> httpx.AsyncClient:
     """Somebody with the token, on the management listener; each call may reach another worker."""
     return httpx.AsyncClient(
         base_url=f"{bff.management_url}/admin",
         headers={"Authorization": f"Bearer {TOKEN}", "Connection": "close"},
         trust_env=False,
+        verify=False,
     )
 
 
@@ -55,16 +61,11 @@ async def refused_everywhere(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "valkey"])
-async def test_revocation_through_the_admin_api_is_heard_by_every_worker_and_by_the_page(kind):
+async def test_revocation_through_the_admin_api_is_heard_by_every_worker_and_by_the_page(world: World, kind: str):
     """Alice ends bob's sessions; both workers refuse him at once, and his open page is told why."""
-    port = reserve_port()
     with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_demo_api(issuer) as api,
         start_valkey() as valkey,
-        start_product(
-            issuer, api, port=port, workers=2, store=valkey.url if kind == "valkey" else None, extra=ADMIN
-        ) as bff,
+        administered(world, workers=2, store=valkey.url if kind == "valkey" else None) as bff,
     ):
         async with Browser(bff) as alice, Browser(bff) as bob, operator(bff) as managed:
             await alice.log_in("alice")
@@ -99,14 +100,10 @@ async def test_revocation_through_the_admin_api_is_heard_by_every_worker_and_by_
             assert (await managed.post("/audit/verification")).json()["ok"] is True
 
 
-async def test_command_line_ends_sessions_by_what_they_have_in_common_and_says_so_to_the_audit_log():
+async def test_command_line_ends_sessions_by_what_they_have_in_common_and_says_so_to_the_audit_log(world: World):
     """By role, client, issuer and time; what it does stands in the same audit log as what the server does."""
-    port = reserve_port()
-    with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_demo_api(issuer) as api,
-        start_product(issuer, api, port=port, workers=2, extra=ADMIN) as bff,
-    ):
+    issuer = world.issuer
+    with administered(world, workers=2) as bff:
         async with Browser(bff) as alice, Browser(bff) as bob:
             await alice.log_in("alice")
             await bob.log_in("bob")
@@ -136,24 +133,18 @@ async def test_command_line_ends_sessions_by_what_they_have_in_common_and_says_s
                 assert (await managed.post("/audit/verification")).json()["ok"] is True
 
 
-async def test_console_and_api_are_closed_unless_configured():
+async def test_console_and_api_are_closed_unless_configured(bff):
     """A server without `[admin]` serves neither, on neither listener."""
-    port = reserve_port()
-    with start_issuer(**redirect_uris(port)) as issuer, start_product(issuer, None, port=port) as bff:
-        async with operator(bff) as managed, Browser(bff) as alice:
-            await alice.log_in("alice")
-            assert 404 == (await managed.get("/me")).status_code
-            assert 404 == (await alice.get("/bff/admin/me")).status_code
-            assert 404 == (await alice.get("/bff/console/")).status_code
+    async with operator(bff) as managed, Browser(bff) as alice:
+        await alice.log_in("alice")
+        assert 404 == (await managed.get("/me")).status_code
+        assert 404 == (await alice.get("/bff/admin/me")).status_code
+        assert 404 == (await alice.get("/bff/console/")).status_code
 
 
-async def test_command_line_revokes_refresh_tokens_itself_where_the_servers_key_opens_them():
+async def test_command_line_revokes_refresh_tokens_itself_where_the_servers_key_opens_them(world: World):
     """With `at_rest = "server"`, ending all reaches the issuer though no server runs and no browser comes."""
-    port = reserve_port()
-    with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_product(issuer, None, port=port, session='at_rest = "server"', extra=ADMIN) as bff,
-    ):
+    with administered(world, session='at_rest = "server"') as bff:
         async with Browser(bff) as alice:
             await alice.log_in("alice")
             bff.stop()

@@ -8,10 +8,8 @@ import sys
 
 import pytest
 
-from tests.processes import reserve_port
-from tests.product import Browser, redirect_uris, start_product
-from tests.servers import start_demo_api, start_issuer
-from tests.world import eventually
+from tests.product import Browser
+from tests.world import World, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -34,18 +32,10 @@ def found(bff, *arguments: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("sink", ["file", "store"])
-async def test_workers_write_one_chain_that_survives_their_death(sink):
+async def test_workers_write_one_chain_that_survives_their_death(world: World, sink: str):
     """Two workers, one killed, a stop and a start: every line is there, in one whole chain (OWASP ASVS 16.4.2)."""
-    port = reserve_port()
-    with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_demo_api(issuer) as api,
-        start_product(issuer, api, port=port, workers=2) as bff,
-    ):
-        if sink == "store":
-            bff.process.stop()
-            bff.config.write_text(bff.config.read_text().replace(f'sink = "file:{bff.audit}"', 'sink = "store"'))
-            bff.start()
+    options = {"sink": "store"} if sink == "store" else {}
+    with world.build(world.issuer, api=world.api, port=world.port(), workers=2, **options) as bff:
         async with Browser(bff) as alice:
             await alice.log_in("alice")
         # Lines are written beside the requests: what a worker still holds when it is killed is lost with it.
@@ -76,13 +66,9 @@ async def test_workers_write_one_chain_that_survives_their_death(sink):
             assert (1, True) == (broken.returncode, f"BROKEN at line {login['seq']}" in broken.stdout)
 
 
-async def test_lines_on_standard_output_can_be_captured_and_verified(tmp_path):
+async def test_lines_on_standard_output_can_be_captured_and_verified(world: World, tmp_path):
     """As a platform does that collects what containers print."""
-    port = reserve_port()
-    with start_issuer(**redirect_uris(port)) as issuer, start_product(issuer, None, port=port, workers=2) as bff:
-        bff.process.stop()
-        bff.config.write_text(bff.config.read_text().replace(f'sink = "file:{bff.audit}"', 'sink = "stdout"'))
-        bff.start()
+    with world.build(world.issuer, port=world.port(), workers=2, sink="stdout") as bff:
         async with Browser(bff) as browser:
             await browser.log_in()
         await eventually(lambda: '"event":"login.done"' in bff.output(), "the login on the output")

@@ -8,10 +8,9 @@ import sys
 import httpx
 import pytest
 
-from tests.processes import reserve_port
-from tests.product import Browser, redirect_uris, start_product
-from tests.servers import start_demo_api, start_issuer, start_valkey
-from tests.world import AT_ONCE
+from tests.product import Browser
+from tests.servers import start_valkey
+from tests.world import AT_ONCE, World
 
 pytestmark = pytest.mark.integration
 
@@ -36,14 +35,13 @@ async def refused(browser: Browser) -> httpx.Response:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "valkey"])
-async def test_operator_sees_and_ends_sessions_from_the_command_line(kind):
+async def test_operator_sees_and_ends_sessions_from_the_command_line(world: World, kind: str):
     """OWASP ASVS 7.4.5: a user's sessions are listed and ended, at once, by somebody without their cookies."""
-    port = reserve_port()
     with (
-        start_issuer(**redirect_uris(port)) as issuer,
-        start_demo_api(issuer) as api,
         start_valkey() as valkey,
-        start_product(issuer, api, port=port, store=valkey.url if kind == "valkey" else None) as bff,
+        world.build(
+            world.issuer, api=world.api, port=world.port(), store=valkey.url if kind == "valkey" else None
+        ) as bff,
     ):
         async with Browser(bff) as alice, Browser(bff) as bob:
             await alice.log_in("alice")
