@@ -155,7 +155,7 @@ class Forwarder:
         if call.route.forward_cookies and head.cookies:
             kept = keep_cookies(head.cookies, call.route.forward_cookies)
             if kept:
-                headers.append(("cookie", kept.decode("latin-1")))
+                headers.append(("cookie", _text(kept)))
         return headers
 
     async def _body(self, receive: Receive, call: Call) -> bytes | Upload:
@@ -195,6 +195,13 @@ class Forwarder:
 
     def _cut(self, event: str, call: Call, code: str) -> None:
         self._emit(event, {"route": call.route.path, "code": code, "request_id": call.request_id})
+
+
+def _text(cookies: bytes) -> str:
+    try:
+        return cookies.decode()  # as UTF-8, so that the same bytes go out again
+    except UnicodeDecodeError as error:
+        raise BadRequest("A cookie for the API is neither ASCII nor UTF-8.") from error
 
 
 def _target(scope: Scope, call: Call) -> str:

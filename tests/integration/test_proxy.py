@@ -291,6 +291,20 @@ async def test_unknown_headers_travel_both_ways(bff: Bff, echo: Echo):
     assert "db;dur=5" == done.headers["server-timing"]
 
 
+async def test_named_cookie_travels_byte_for_byte(bff: Bff, echo: Echo):
+    """Scripts put anything into a cookie, and browsers send that as UTF-8; what is none is refused as elsewhere."""
+    async with Browser(bff) as browser:
+        await browser.log_in()
+        for value in ("größe".encode(), b"\xe4"):
+            cookies = f"Cookie: other=\xe4; __Host-bff={browser.session_cookie}; theme=".encode("latin-1") + value
+            heard = await say(
+                bff.port, request("GET", "/cookies/x", bff.url.removeprefix("http://"), "X-CSRF: 1", cookies)
+            )
+
+    assert ["theme=größe".encode()] == [cookie for sent in echo.requests for cookie in sent.all("cookie")]
+    assert [400] == heard.statuses
+
+
 async def test_answer_without_cache_rules_is_not_stored(bff: Bff, echo: Echo):
     """It was made for one user (RFC 9111 §3.5); what the API says itself stands."""
     echo.script(answer())
