@@ -86,7 +86,8 @@ async def test_an_error_s_code_is_found(reader: Reader, site: str):
     await search.click()
     await expect(page.locator(".md-search-result__meta")).to_have_text("Type to start searching", timeout=SLOW)
     await search.press_sequentially("misdirected_request")  # the page listens to keys
-    result = page.locator(".md-search-result__link[href$='#misdirected_request']")
+    # The results come while it is typed: `h` says what they were found by.
+    result = page.locator(".md-search-result__link[href$='?h=misdirected_request#misdirected_request']")
     await expect(result).to_have_count(1, timeout=SLOW)
     await page.goto(str(await result.get_attribute("href")))  # a click would do, were it not folded away at times
 
