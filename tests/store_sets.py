@@ -10,7 +10,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -32,6 +32,7 @@ from tests.servers import Valkey, _valkey_program, start_valkey
 READY = 60.0  # seconds, generous: the machine may be busy with other tests
 SERVICE = "main"
 SLOTS = 16_384
+EMPTY: Mapping[bytes, bytes] = {}
 
 
 def await_that(is_so: Callable[[], bool], what: str) -> None:
@@ -381,7 +382,7 @@ class Papers:
 
 
 def write_papers(directory: Path) -> Papers:
-    """An authority of our own, and a certificate of 127.0.0.1 from it, good for both ends."""
+    """An authority of our own, and a certificate of 127.0.0.1 alone from it, good for both ends."""
     now = dt.datetime.now(dt.UTC)
 
     def sign(subject: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *more: Any) -> bytes:
@@ -409,7 +410,7 @@ def write_papers(directory: Path) -> Papers:
             x509.SubjectKeyIdentifier.from_public_key(top.public_key()),
         )
     )
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(top.public_key())
     papers.certificate.write_bytes(sign("127.0.0.1", own, top, names, issuer))
     papers.key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -417,10 +418,17 @@ def write_papers(directory: Path) -> Papers:
 
 
 class TlsFront:
-    """Ends TLS for a server behind it, as stunnel does, and lets in only who shows a certificate."""
+    """Ends TLS for a server behind it, as stunnel does, and lets in only who shows a certificate.
 
-    def __init__(self, papers: Papers, socket: Path) -> None:
-        self._socket = socket
+    Args:
+        papers: whom it believes, and what it shows.
+        behind: the server's socket, or its port.
+        translations: what of the server's answers is said in other words; looked at with each answer.
+    """
+
+    def __init__(self, papers: Papers, behind: Path | int, translations: Mapping[bytes, bytes] = EMPTY) -> None:
+        self._behind = behind
+        self._translations = translations
         self._open: set[asyncio.WriteTransport] = set()
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(papers.authority))
         self._context.verify_mode = ssl.CERT_REQUIRED
@@ -436,13 +444,21 @@ class TlsFront:
         return port
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._socket))
+        if isinstance(self._behind, int):
+            inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+        else:
+            inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._behind))
         self._open |= {writer.transport, inner_writer.transport}
-        await asyncio.gather(self._pump(reader, inner_writer), self._pump(inner_reader, writer))
+        answers = self._pump(inner_reader, writer, self._translations)
+        await asyncio.gather(self._pump(reader, inner_writer, {}), answers)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, translations: Mapping[bytes, bytes]
+    ) -> None:
         try:
             while some := await source.read(65_536):
+                for word, other in translations.items():
+                    some = some.replace(word, other)
                 sink.write(some)
                 await sink.drain()
         except OSError:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pytest
 import redis
@@ -11,6 +12,7 @@ import redis
 from bff.session.records import Change, Lost, Restored, Store
 from bff.session.stores import open_store
 from tests.processes import ServerProcess, free_port
+from tests.secured_sets import SecuredSet, secured_cluster, secured_sentinels
 from tests.servers import Valkey, start_valkey
 from tests.store_sets import (
     Cluster,
@@ -78,6 +80,20 @@ def cluster() -> Iterator[Cluster]:
         yield servers
 
 
+@pytest.fixture(scope="session")
+def secured_sentinel_set(sentinel_set: SentinelSet) -> Iterator[SecuredSet]:
+    """The same by TLS, to the sentinels and to the servers, with a user for each."""
+    with secured_sentinels(sentinel_set, ACL_RULES) as way_in:
+        yield way_in
+
+
+@pytest.fixture(scope="session")
+def secured_cluster_set(cluster: Cluster) -> Iterator[SecuredSet]:
+    """The same by TLS, with a user who may do what we need in a cluster and no more."""
+    with secured_cluster(cluster, ACL_RULES) as way_in:
+        yield way_in
+
+
 @pytest.fixture(params=BACKENDS)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
@@ -94,11 +110,11 @@ def empty_store(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> st
         case "sentinel":
             sentinels: SentinelSet = request.getfixturevalue("sentinel_set")
             sentinels.flush()
-            return sentinels.url
+            return cast("SecuredSet", request.getfixturevalue("secured_sentinel_set")).url
         case "cluster":
             nodes: Cluster = request.getfixturevalue("cluster")
             nodes.flush()
-            return nodes.url
+            return cast("SecuredSet", request.getfixturevalue("secured_cluster_set")).url
         case "redis":
             redis_url: str = request.getfixturevalue("redis_url")
             return flushed(redis_url)
