@@ -21,7 +21,7 @@ from bff.events import Emit
 from bff.http.origins import check_socket_origin
 from bff.http.problems import build_problem_response
 from bff.proxy.answer import build_answer_headers
-from bff.proxy.asgi import Receive, Scope, Send
+from bff.proxy.asgi import Message, Receive, Scope, Send
 from bff.proxy.body import BrowserGone
 from bff.proxy.call import Call
 from bff.proxy.closing import CRASHED, GOING_AWAY
@@ -232,10 +232,14 @@ async def refuse_socket(
 async def _answer(
     scope: Scope, send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
 ) -> None:
-    if _DENIAL not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": 1008})  # the server makes a 403 of it
+    messages: list[Message] = [{"type": "websocket.close", "code": 1008}]  # the server makes a 403 of it
+    if _DENIAL in (scope.get("extensions") or {}):
+        # A name that is repeated in such an answer brings granian (2.8) down, and the whole worker with it.
+        once = {name: value for name, value in headers if name not in _UNSAID}
+        start = {"type": f"{_DENIAL}.start", "status": status, "headers": list(once.items())}
+        messages = [start, {"type": f"{_DENIAL}.body", "body": body, "more_body": False}]
+    try:
+        for message in messages:
+            await send(message)
+    except (OSError, RuntimeError):  # how servers say that the browser has gone
         return
-    # A name that is repeated in such an answer brings granian (2.8) down, and the whole worker with it.
-    once = {name: value for name, value in headers if name not in _UNSAID}
-    await send({"type": f"{_DENIAL}.start", "status": status, "headers": list(once.items())})
-    await send({"type": f"{_DENIAL}.body", "body": body, "more_body": False})

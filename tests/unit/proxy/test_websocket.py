@@ -62,6 +62,16 @@ async def test_refusal_is_a_problem_document_where_the_server_can() -> None:
     assert b'"code":"session_required"' in body["body"]
 
 
+@pytest.mark.parametrize("extensions", [{"websocket.http.response": {}}, {}])
+async def test_browser_that_does_not_wait_for_its_refusal_is_no_error(extensions: dict[str, Any]) -> None:
+    """Or anybody could fill the log: servers say so by an exception."""
+
+    async def send(_message: Any) -> None:
+        raise RuntimeError("the transport is closed")
+
+    await refuse_socket({"extensions": extensions}, send, SessionRequired(), "r" * 32)
+
+
 @pytest.mark.parametrize("extensions", [None, {}])
 async def test_refusal_is_a_close_where_the_server_cannot(extensions: dict[str, Any] | None) -> None:
     """The server makes a 403 of it."""
