@@ -381,8 +381,8 @@ class Papers:
         return urlencode({name: str(file) for name, file in files.items()})
 
 
-def write_papers(directory: Path) -> Papers:
-    """An authority of our own, and a certificate of 127.0.0.1 alone from it, good for both ends."""
+def write_papers(directory: Path, address: str = "127.0.0.1") -> Papers:
+    """An authority of our own, and a certificate of one address from it, good for both ends."""
     now = dt.datetime.now(dt.UTC)
 
     def sign(subject: str, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *more: Any) -> bytes:
@@ -410,9 +410,9 @@ def write_papers(directory: Path) -> Papers:
             x509.SubjectKeyIdentifier.from_public_key(top.public_key()),
         )
     )
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(top.public_key())
-    papers.certificate.write_bytes(sign("127.0.0.1", own, top, names, issuer))
+    papers.certificate.write_bytes(sign(address, own, top, names, issuer))
     papers.key.write_bytes(own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return papers
 

@@ -33,6 +33,8 @@ async def check_store(settings: Settings) -> list[Outcome]:
         finally:
             await store.close()
     except SessionStoreUnavailable as error:
+        if "certificate" in error.detail:
+            advice = "see who signed it and for which name, and ssl_ca_certs and ssl_certfile in session.store"
         return [Outcome(Status.FAIL, "store", f"the {kind} store does not answer: {error.detail}", advice)]
     except ValueError as error:
         return [Outcome(Status.FAIL, "store", str(error), "mend session.store")]

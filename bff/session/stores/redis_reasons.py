@@ -11,6 +11,10 @@ NO_CONNECTION = "no connection"
 # OpenSSL's X509_V_ERR_…, for the checks of RFC 5280 §6.1.3 and RFC 9525 §6.
 _EXPIRED, _NOT_YET_VALID, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
 
+# In the names of what a server says to a client whose certificate it wants and does not get (RFC 8446 §6.2; before
+# TLS 1.3 the lack of one is a handshake failure).
+_ABOUT_OURS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE")
+
 
 def reason_of(exc: BaseException) -> str:
     """Name the category of a fault."""
@@ -52,10 +56,10 @@ def _refusal_of(exc: BaseException) -> str | None:
             return _distrust_of(code)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():
             return None  # the other end has gone, which says nothing about TLS
-        case ssl.SSLError(reason=str(reason)):
-            return (
-                "it refuses our certificate, or the lack of one" if "ALERT" in reason else "it does not speak TLS"
-            )
+        case ssl.SSLError(reason=str(reason)) if any(word in reason for word in _ABOUT_OURS):
+            return "it refuses our certificate, or the lack of one"
+        case ssl.SSLError():
+            return "TLS cannot be agreed on"
         case _:
             return None
 
