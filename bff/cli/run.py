@@ -1,5 +1,7 @@
 """`bff run`: the server. granian supervises the workers; each worker is one process with one event loop."""
 
+import gc
+import multiprocessing
 import os
 import signal
 import socket
@@ -78,12 +80,24 @@ def run(settings: Settings, config_path: Path) -> None:
         if settings.server.renews_apart:
             server.hooks_reload.append(renewals.start)
             renewals.start()
+        _load_worker()
         if settings.server.reload_on_change:
             watch(ConfigFiles(config_path))
         try:
             server.serve()
         finally:
             renewals.stop()
+
+
+def _load_worker() -> None:
+    """Load what workers run before there are any: they are forked, so one that takes the place of another has it.
+
+    It begins in no thread and opens nothing. Where processes are not forked (macOS), each worker loads it itself.
+    """
+    if multiprocessing.get_start_method() == "fork":
+        import bff.cli.worker  # noqa: F401, PLC0415 - only where it is of use
+
+        gc.freeze()  # what is here now is the workers' as well: no look for cycles is to copy it
 
 
 def _obey_signals() -> None:

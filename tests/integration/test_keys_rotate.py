@@ -36,6 +36,8 @@ def adopted(bff: Bff, keys: int) -> int:
 async def test_key_is_rotated_and_the_old_one_dropped_while_the_server_runs(world: World, neg: NegIssuer):
     """Whoever is signed in stays so, on both workers; what only the old key opens is nothing at the end."""
     with world.build(neg, session=ON_EXPIRY, workers=2) as bff:
+        # One that starts only now has the new key from the beginning, and adopts none.
+        await eventually(lambda: 3 == bff.output().count("jwks_fetched"), "both workers and what renews", LONG)
         async with Browser(bff) as browser:
             neg.op.access_token_lifetime = 2
             callback = neg.op.login(await browser.begin_login())
