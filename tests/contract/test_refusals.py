@@ -104,6 +104,15 @@ async def test_the_servers_behind_the_sentinels_are_looked_at_as_well(
         assert DISTRUSTED == await refusal_of(way_in.url)
 
 
+async def test_an_address_of_another_kind_is_named(cluster: Cluster, valkey_url: str) -> None:
+    """A node of a cluster would answer to a single server's address, until the first login."""
+    node = f"redis://127.0.0.1:{cluster.servers[0].port}"
+
+    assert "it is a node of a cluster, and the address is that of a single server" == await refusal_of(node)
+    assert "it is no cluster" == await refusal_of(valkey_url.replace("redis:", "redis+cluster:"))
+    assert "it knows no such command" == await refusal_of(valkey_url.replace("redis:", "redis+sentinel:"))
+
+
 def test_check_doctor_and_server_say_that_they_do_not_believe_the_store(
     secured_cluster_set: SecuredSet, strange: Papers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

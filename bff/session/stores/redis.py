@@ -16,7 +16,7 @@ from bff.session.stores.redis_documents import RedisDocuments
 from bff.session.stores.redis_facts import RedisFacts
 from bff.session.stores.redis_index import RedisIndex
 from bff.session.stores.redis_layout import Layout
-from bff.session.stores.redis_reasons import reason_of
+from bff.session.stores.redis_reasons import OF_A_CLUSTER, reason_of
 from bff.session.stores.redis_records import (
     FAULTS,
     FIELDS,
@@ -75,6 +75,8 @@ class RedisStore:
     async def open(self) -> None:
         """Connect once, which proves that address and credentials are good."""
         await self.ping()
+        if not self._keys.is_cluster:
+            await self._check_alone()
         await self._compare_clocks()
 
     async def close(self) -> None:
@@ -239,6 +241,14 @@ class RedisStore:
         return subscription
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _check_alone(self) -> None:
+        """A node of a cluster answers to a single server's address as well, and refuses nearly all that follows."""
+        is_in_cluster = False
+        with suppress(SessionStoreUnavailable):  # or not allowed
+            is_in_cluster = await self.facts.is_in_cluster()
+        if is_in_cluster:
+            raise unavailable(OF_A_CLUSTER)
 
     async def _compare_clocks(self) -> None:
         with suppress(SessionStoreUnavailable):  # or not allowed: this machine's is taken to be right

@@ -49,6 +49,12 @@ class RedisFacts:
             needs_replicas="min_slaves_good_slaves" in told,  # told only where min-replicas-to-write is set
         )
 
+    async def is_in_cluster(self) -> bool:
+        """Whether the server is a node of a cluster, as far as it tells."""
+        async with self._bounded():
+            told: Mapping[str, Any] = _of_one(await self._client.info("cluster"))
+        return told.get("cluster_enabled") == 1
+
     async def compare_clocks(self) -> tuple[float, float]:
         """How far its clock is ahead of ours, and how long it takes to ask: by the soonest of a few answers."""
         tries = []

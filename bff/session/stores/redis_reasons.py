@@ -7,6 +7,7 @@ from redis import exceptions
 from redis.asyncio.sentinel import MasterNotFoundError
 
 NO_CONNECTION = "no connection"
+OF_A_CLUSTER = "it is a node of a cluster, and the address is that of a single server"
 
 # OpenSSL's X509_V_ERR_…, for the checks of RFC 5280 §6.1.3 and RFC 9525 §6.
 _EXPIRED, _NOT_YET_VALID, _OTHER_HOST, _OTHER_ADDRESS = 10, 9, 62, 64
@@ -31,6 +32,8 @@ def reason_of(exc: BaseException) -> str:
             return "out of memory"
         case exceptions.ClusterDownError() | exceptions.SlotNotCoveredError():
             return "part of the cluster is down"
+        case exceptions.MovedError() | exceptions.ClusterCrossSlotError():
+            return OF_A_CLUSTER
         case exceptions.ConnectionError() | exceptions.RedisClusterException() | OSError():
             reason = next(filter(None, map(_refusal_of, _chain_of(exc))), NO_CONNECTION)
             return f"asking the sentinels: {reason}" if isinstance(exc, MasterNotFoundError) else reason
@@ -52,6 +55,10 @@ def _refusal_of(exc: BaseException) -> str | None:
             return "credentials refused"
         case MasterNotFoundError(__cause__=None):
             return "they name no primary"
+        case exceptions.ResponseError() if "cluster support disabled" in str(exc):
+            return "it is no cluster"
+        case exceptions.ResponseError() if "unknown command" in str(exc):
+            return "it knows no such command"
         case ssl.SSLCertVerificationError(verify_code=code):
             return _distrust_of(code)
         case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():

@@ -86,7 +86,7 @@ class _Sentinel(Sentinel):
         for number, sentinel in enumerate(self.sentinels):
             try:
                 known = cast("dict[str, dict[str, Any]]", await sentinel.sentinel_masters())
-            except (exceptions.ConnectionError, exceptions.TimeoutError) as exc:
+            except exceptions.RedisError as exc:
                 faults.append(exc)
                 continue
             state = known.get(service_name)

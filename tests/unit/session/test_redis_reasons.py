@@ -49,6 +49,8 @@ def alert(reason: str) -> ssl.SSLError:
         (alert("WRONG_VERSION_NUMBER"), "TLS cannot be agreed on"),
         (ssl.SSLEOFError(8, "EOF occurred"), "no connection"),
         (exceptions.AuthenticationError("WRONGPASS"), "credentials refused"),
+        (exceptions.ResponseError("This instance has cluster support disabled"), "it is no cluster"),
+        (exceptions.ResponseError("unknown command 'SENTINEL'"), "it knows no such command"),
         (ConnectionRefusedError(), "no connection"),
         (KeyError("x"), "no connection"),
     ],
