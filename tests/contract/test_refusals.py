@@ -1,6 +1,7 @@
 """What is said when TLS or a password keeps us from sentinels, from the servers behind them, or from a cluster."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,12 +10,16 @@ import pytest
 from click.testing import CliRunner
 
 from bff.cli import main
+from bff.cli.checks.reach import check_store
+from bff.config.settings import Secret
 from bff.errors import SessionStoreUnavailable
 from bff.session.stores import open_store
 from tests.contract.conftest import ACL_RULES, PATIENCE
+from tests.internet import make_settings
 from tests.product import start_product
 from tests.secured_sets import SecuredSet, secured_cluster, secured_sentinels
-from tests.store_sets import Cluster, Papers, SentinelSet, await_that, write_papers
+from tests.servers import Valkey
+from tests.store_sets import Cluster, Papers, SentinelSet, ask, await_that, write_papers
 
 ASKING = "asking the sentinels: "
 DISTRUSTED = "its certificate is from no authority that we trust"
@@ -111,6 +116,29 @@ async def test_an_address_of_another_kind_is_named(cluster: Cluster, valkey_url:
     assert "it is a node of a cluster, and the address is that of a single server" == await refusal_of(node)
     assert "it is no cluster" == await refusal_of(valkey_url.replace("redis:", "redis+cluster:"))
     assert "it knows no such command" == await refusal_of(valkey_url.replace("redis:", "redis+sentinel:"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (("~bff:*", "&bff:*", "+@all"), "the redis store answers"),
+        (("~other:*", "&bff:*", "+@all"), "credentials refused"),
+        (("~bff:*", "&bff:*", "-@all", "+@read", "+@connection", "+@pubsub"), "credentials refused"),
+        (("~bff:*", "resetchannels", "+@all"), "the redis store pushes no changes"),
+    ],
+)
+async def test_check_finds_a_user_who_gets_in_and_may_not_do_what_we_need(
+    valkey: Valkey, rules: tuple[str, ...], said: str
+) -> None:
+    """Other keys, no scripts, no channels: each one answers a ping."""
+    with ask(valkey.port) as operator:
+        operator.execute_command("ACL", "SETUSER", "lean", "reset", "on", ">s3cret", *rules)
+    base = make_settings()
+    store = Secret(valkey.url.replace("//", "//lean:s3cret@"))
+
+    (found,) = await check_store(replace(base, session=replace(base.session, store=store)))
+
+    assert said in found.message
 
 
 def test_check_doctor_and_server_say_that_they_do_not_believe_the_store(

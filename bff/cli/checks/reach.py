@@ -15,6 +15,7 @@ from bff.errors import SessionStoreUnavailable
 from bff.events import ignore
 from bff.from_settings import build_route
 from bff.proxy.upstreams import Upstreams
+from bff.session.records import Store
 from bff.session.stores import open_store
 
 
@@ -28,8 +29,8 @@ async def check_store(settings: Settings) -> list[Outcome]:
     try:
         store = open_store(url, timeout=settings.session.store_timeout)
         try:
-            await store.open()
-            await store.ping()
+            await _try_out(store)
+            is_heard = await _hears(store, settings.session.store_timeout)
         finally:
             await store.close()
     except SessionStoreUnavailable as error:
@@ -38,7 +39,31 @@ async def check_store(settings: Settings) -> list[Outcome]:
         return [Outcome(Status.FAIL, "store", f"the {kind} store does not answer: {error.detail}", advice)]
     except ValueError as error:
         return [Outcome(Status.FAIL, "store", str(error), "mend session.store")]
+    if not is_heard:
+        return [Outcome(Status.FAIL, "store", f"the {kind} store pushes no changes", _CHANNELS, _UNHEARD)]
     return [Outcome(Status.OK, "store", f"the {kind} store answers")]
+
+
+_NOBODY = bytes(32)  # no key of ours: those are random
+_CHANNELS = "let this user subscribe to its channel and publish there (&bff:* in an ACL)"
+_UNHEARD = "a session that ends on one worker is to end on all of them at once"
+
+
+async def _try_out(store: Store) -> None:
+    """Do what every request and every login does, so that nothing comes of it: a user may be let in for less."""
+    await store.open()
+    await store.ping()
+    await store.load(_NOBODY, 0.0)
+    await store.release(_NOBODY, _NOBODY)  # a lease that nobody holds
+
+
+async def _hears(store: Store, patience: float) -> bool:
+    try:
+        async with asyncio.timeout(patience):
+            await anext(aiter(store.changes()))
+    except TimeoutError:
+        return False
+    return True
 
 
 def _future_file(file: Path) -> Outcome:
