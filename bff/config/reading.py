@@ -93,7 +93,7 @@ class Reading:
     def _value(self, kind: Kind, raw: object, path: Path) -> object:
         if kind.table is not None:
             if not isinstance(raw, dict):
-                raise BadValue(f"is {_shape(raw)}", "a table", f"write it as [{dotted(path)}]")
+                raise BadValue(f"is {_shape(raw)}", "a table", _as_table(path))
             return self._table(kind.table, raw, path)
         if kind.entry is not None and kind.value_type is Mapping:
             return self._mapping(kind.entry, raw, path)
@@ -113,7 +113,7 @@ class Reading:
         if isinstance(raw, Override):
             raw = _split(raw.text, expected)
         if not isinstance(raw, list):
-            raise BadValue(f"is {_shape(raw)}", expected, f"write it as [[{dotted(path)}]]" if of_tables else "")
+            raise BadValue(f"is {_shape(raw)}", expected, f"write it as [[{_header(path)}]]" if of_tables else "")
         entries: list[object] = []
         for index, value in enumerate(raw):
             here = (*path, index)
@@ -210,6 +210,15 @@ def _plain(raw: object) -> object:
             return {key: _plain(value) for key, value in raw.items()}
         case _:
             return raw
+
+
+def _as_table(path: Path) -> str:
+    return "write it as { … }" if isinstance(path[-1], int) else f"write it as [{_header(path)}]"
+
+
+def _header(path: Path) -> str:
+    """A table's name in TOML, where entries of an array have no number: `api.allow`."""
+    return ".".join(part for part in path if isinstance(part, str))
 
 
 def _shape(raw: object) -> str:

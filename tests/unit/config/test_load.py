@@ -333,7 +333,7 @@ level = 2026-01-01
         said("error", "bff.toml:21", "api.0.csrf", 'is "of"', hint + '"off"?'),
         said("error", "bff.toml:23", "api.0.allow.0.methods.1", "is an integer"),
         said("error", "bff.toml:24", "api.0.allow.1.role", "unknown key", hint + '"roles"?'),
-        said("error", "bff.toml:25", "api.0.allow.2", "is a string", "write it as [api.0.allow.2]"),
+        said("error", "bff.toml:25", "api.0.allow.2", "is a string", "write it as { … }"),
         said("error", "bff.toml:28", "spa.directory", "is an array"),
         said("error", "bff.toml:30", "log.format", 'is "jsn"', hint + '"json"?'),
         said("error", "bff.toml:31", "log.level", "is a date or time"),
@@ -373,6 +373,15 @@ def test_a_table_that_is_no_table(disk):
         said("error", "bff.toml:3", "api", "is a table", "write it as [[api]]"),
         said("error", "bff.toml:4", "spa", "is an integer", "write it as [spa]"),
         said("error", "bff.toml:5", "roles.rename", "is an array"),
+    ] == disk.complaints(text)
+
+
+def test_a_table_within_an_entry_of_an_array_is_told_as_toml_writes_it(disk):
+    """`[[api.allow]]` belongs to the last `[[api]]`: entries have no numbers there."""
+    text = VALID + "[api.allow]\nroles = ['a']\n"
+
+    assert [
+        said("error", "bff.toml:11", "api.0.allow", "is a table", "write it as [[api.allow]]")
     ] == disk.complaints(text)
 
 
