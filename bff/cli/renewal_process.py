@@ -9,6 +9,7 @@ from pathlib import Path
 from bff.config.workers_folder import renewals_address
 
 _RESPAWN_AFTER = 1.0  # seconds
+_LONGEST_PAUSE = 60.0
 _COMMAND = [sys.executable, "-m", "bff.cli.renewals"]
 
 
@@ -20,6 +21,7 @@ class RenewalProcess:
         self._shutdown_timeout = shutdown_timeout
         self._process: subprocess.Popen[bytes] | None = None
         self._is_stopping = False
+        self._deaths = 0  # in a row
 
     def start(self) -> None:
         """Start one. One that runs already goes on until the new one has taken its address."""
@@ -42,11 +44,23 @@ class RenewalProcess:
             process.wait()
 
     def _watch(self, process: "subprocess.Popen[bytes]") -> None:
+        began = time.monotonic()
         status = process.wait()
         if process is not self._process or self._is_stopping:
             return
         sys.stderr.write(f"bff: the renewal process ended with {status}; workers renew until there is another\n")
         sys.stderr.flush()
-        time.sleep(_RESPAWN_AFTER)
+        self._deaths = count_death(self._deaths, time.monotonic() - began)
+        time.sleep(pause_after(self._deaths))
         if process is self._process and not self._is_stopping:
             self.start()
+
+
+def count_death(deaths: int, lived: float) -> int:
+    """Return how many deaths make a row, with that of a process that lived so many seconds: long ones begin anew."""
+    return 1 if lived > _LONGEST_PAUSE else deaths + 1
+
+
+def pause_after(deaths: int) -> float:
+    """Return the seconds until another is started: a start takes the workers' CPU, and some reasons stay."""
+    return min(_RESPAWN_AFTER * 2.0 ** min(deaths - 1, 16), _LONGEST_PAUSE)

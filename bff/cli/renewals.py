@@ -34,7 +34,7 @@ async def serve(address: Path) -> None:
     desk = Desk(bff.sessions, bff.renewer, time.time, bff.observers.joined)
     await bff.start()
     try:
-        await desk.open(address)
+        await _open(desk, address)
         endings = [asyncio.create_task(ending) for ending in (stopped.wait(), desk.superseded())]
         await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         for ending in endings:
@@ -45,6 +45,14 @@ async def serve(address: Path) -> None:
                 await desk.close()
     finally:
         await bff.stop()
+
+
+async def _open(desk: Desk, address: Path) -> None:
+    try:
+        await desk.open(address)
+    except OSError as error:
+        advice = "The name of a socket has some 100 bytes at most: set TMPDIR to a folder with a shorter one."
+        raise SystemExit(f"bff: the renewal process cannot listen on {address}: {error}. {advice}") from error
 
 
 if __name__ == "__main__":
