@@ -57,7 +57,7 @@ class RenewalProcess:
 
 
 def count_death(deaths: int, lived: float) -> int:
-    """Return how many deaths make a row, with that of a process that lived so many seconds: long ones begin anew."""
+    """Return the deaths in a row, with that of a process that lived so many seconds: a long life begins anew."""
     return 1 if lived > _LONGEST_PAUSE else deaths + 1
 
 
