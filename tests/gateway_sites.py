@@ -25,7 +25,6 @@ from tests.servers import Issuer, start_issuer
 from tests.socket_upstream import SocketUpstream
 
 KINDS = [NginxGateway, CaddyGateway, TraefikGateway, EnvoyGateway]
-BRIEF = 3  # seconds that access tokens live
 ROUTES = """
 [[api]]
 path = "/api/orders"
@@ -58,6 +57,7 @@ class Site:
     """All of it."""
 
     bff: Bff
+    issuer: Issuer
     gateway: Gateway
     orders: Echo
     live: SocketUpstream
@@ -148,14 +148,14 @@ def start_site(kind: type[Gateway], issuer: Issuer, orders: Echo, live: SocketUp
         wait_for_listener(bff, listen)
         places = Places(None if kind.over_tcp else where, port, orders.port, live.port, secret)
         gateway = stack.enter_context(kind(places))
-        yield Site(bff, gateway, orders, live, secret, listen)
+        yield Site(bff, issuer, gateway, orders, live, secret, listen)
 
 
 @contextlib.contextmanager
 def start_around() -> Iterator[tuple[Issuer, Echo, SocketUpstream]]:
-    """What all of them share: an issuer whose access tokens are brief, and what lies behind the gateways."""
+    """What all of them share: an issuer, and what lies behind the gateways."""
     uris = {"redirect_uris": [f"https://{HOST}/bff/callback"], "post_logout_redirect_uris": [f"https://{HOST}/"]}
-    with start_issuer(ttl={"access_token": BRIEF}, **uris) as issuer, Echo() as orders, SocketUpstream() as live:
+    with start_issuer(**uris) as issuer, Echo() as orders, SocketUpstream() as live:
         yield issuer, orders, live
 
 
@@ -178,6 +178,20 @@ async def signed_in(site: Site) -> AsyncIterator[Browser]:
             site.cookies.update(browser.cookies)
         browser.cookies.update(site.cookies)
         yield browser
+
+
+@pytest.fixture(scope="module")
+def around() -> Iterator[tuple[Issuer, Echo, SocketUpstream]]:
+    with start_around() as around:
+        yield around
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.kind)
+def site(request: pytest.FixtureRequest, around: tuple[Issuer, Echo, SocketUpstream]) -> Iterator[Site]:
+    """Each of the gateways, with all of it, for the tests of a file."""
+    kind: type[Gateway] = request.param
+    with start_site(kind, *around) as site:
+        yield site
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -166,6 +167,19 @@ format = "json"
     def output(self) -> str:
         """Everything that the server has printed."""
         return self.process.output
+
+    def command(self, *words: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
+        """What `bff` does with these words and this configuration; `given` is its standard input."""
+        return subprocess.run(
+            [sys.executable, "-m", "bff", *words, "-c", str(self.config)],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**self._env, "PATH": "/usr/bin:/bin"},
+            cwd=self.folder,
+        )
 
     def rotate_key(self, *, keep: bool = True) -> None:
         """Puts a new key in front, dropping the old ones if they are not kept; takes effect at the next start."""

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import json
 from dataclasses import replace
 
 from bff.config.settings import AdminSettings, AllowSettings, ApiSettings, ReviewSettings, Secret
-from tests.internet import World, call_asgi, make_settings
+from tests.administered import TOKEN, managed
+from tests.internet import World, make_settings
 
-TOKEN = "an-operators-token-of-forty-characters-or-so"
 DAY = 86_400.0
 
 
@@ -36,31 +35,11 @@ class Operator:
     """Somebody with the token, at one worker's management listener."""
 
     def __init__(self, world: World, worker: int = 0) -> None:
+        self._world = world
         self._app = world.bffs[worker].management()
 
     async def request(self, method: str, target: str, document: object = None):
-        body = json.dumps(document).encode() if document is not None else b""
-        path, _, query = target.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [
-                (b"host", b"127.0.0.1:9090"),
-                (b"authorization", f"Bearer {TOKEN}".encode()),
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(body)),
-            ],
-            "client": ("127.0.0.1", 40000),
-            "server": ("127.0.0.1", 9090),
-        }
-        return await call_asgi(self._app, scope, body)
+        return await managed(self._world, method, target, document, app=self._app)
 
     async def get(self, target: str):
         response = await self.request("GET", target)

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 
 import httpx
 import pytest
@@ -39,16 +37,7 @@ token = "{TOKEN}"
 
 def review(bff, *arguments: str, **options) -> str:
     """What the command prints; it must end well."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bff", "access", "review", *arguments, "-c", str(bff.config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
-        cwd=bff.folder,
-        **options,
-    )
+    done = bff.command("access", "review", *arguments, **options)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 
@@ -95,7 +84,7 @@ async def test_review_shows_who_was_seen_by_two_workers_and_records_what_is_deci
             assert "1 subject; never reviewed yet; the review is due on" in table
 
             decided = {"note": "spot check", "decisions": [{"subject": "bob", "decision": "revoke"}]}
-            said = review(bff, "--record", "-", "--by", "carol", input=json.dumps(decided))
+            said = review(bff, "--record", "-", "--by", "carol", given=json.dumps(decided))
             assert "recorded: 0 kept, 1 revoked\n" == said
             assert "carol  0 kept, 1 revoked: spot check\n1 review\n" in review(bff, "--history")
             (recorded,) = bff.audited("review.recorded")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 import time
 from typing import Any
 
@@ -39,15 +38,8 @@ def operator(bff) -> httpx.AsyncClient:
     )
 
 
-def bff_sessions(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bff", "sessions", *arguments, "-c", str(bff.config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**bff._env, "PATH": "/usr/bin:/bin"},
-    )
+def revoke(bff: Bff, *selection: str) -> subprocess.CompletedProcess[str]:
+    return bff.command("sessions", "revoke", *selection)
 
 
 async def refused_everywhere(browser: Browser) -> None:
@@ -107,22 +99,22 @@ async def test_command_line_ends_sessions_by_what_they_have_in_common_and_says_s
         async with Browser(bff) as alice, Browser(bff) as bob:
             await alice.log_in("alice")
             await bob.log_in("bob")
-            listed = bff_sessions(bff, "list", "--role", "admin", "--json").stdout.splitlines()
+            listed = bff.command("sessions", "list", "--role", "admin", "--json").stdout.splitlines()
             assert ["alice"] == [json.loads(line)["subject"] for line in listed]
-            assert "would end 2 sessions\n" == bff_sessions(bff, "revoke", "--role", "reader", "--dry-run").stdout
-            assert "ended 0 sessions\n" == bff_sessions(bff, "revoke", "--client", "another").stdout
-            assert "ended 0 sessions\n" == bff_sessions(bff, "revoke", "--before", "2020-01-01T00:00:00Z").stdout
+            assert "would end 2 sessions\n" == revoke(bff, "--role", "reader", "--dry-run").stdout
+            assert "ended 0 sessions\n" == revoke(bff, "--client", "another").stdout
+            assert "ended 0 sessions\n" == revoke(bff, "--before", "2020-01-01T00:00:00Z").stdout
 
-            assert "ended 1 session\n" == bff_sessions(bff, "revoke", "--role", "admin").stdout
+            assert "ended 1 session\n" == revoke(bff, "--role", "admin").stdout
             await refused_everywhere(alice)
             assert 200 == (await bob.get("/api/whoami")).status_code
             moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time()))
-            late = bff_sessions(bff, "revoke", "--before", "2999-01-01T00:00:00Z")
+            late = revoke(bff, "--before", "2999-01-01T00:00:00Z")
             assert 2 == late.returncode
             assert "future" in late.stderr
-            assert "ended 1 session\n" == bff_sessions(bff, "revoke", "--issuer", issuer.url).stdout
+            assert "ended 1 session\n" == revoke(bff, "--issuer", issuer.url).stdout
             await refused_everywhere(bob)
-            assert bff_sessions(bff, "revoke", "--before", moment).stdout.startswith("ended 0")
+            assert revoke(bff, "--before", moment).stdout.startswith("ended 0")
 
             async with operator(bff) as managed:
                 acts = (await managed.get("/audit?event=admin.act&q=cli:")).json()["items"]
@@ -149,7 +141,7 @@ async def test_command_line_revokes_refresh_tokens_itself_where_the_servers_key_
             await alice.log_in("alice")
             bff.stop()
 
-            done = bff_sessions(bff, "revoke", "--all")
+            done = revoke(bff, "--all")
 
             assert (0, "ended 1 session\n") == (done.returncode, done.stdout), done.stderr
             events = [json.loads(line)["event"] for line in bff.audit.read_text().splitlines()]

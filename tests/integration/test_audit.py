@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -14,19 +12,8 @@ from tests.world import World, eventually
 pytestmark = pytest.mark.integration
 
 
-def bff_audit(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bff", "audit", *arguments, "-c", str(bff.config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
-    )
-
-
 def found(bff, *arguments: str) -> list[dict[str, object]]:
-    searched = bff_audit(bff, "search", "--json", *arguments)
+    searched = bff.command("audit", "search", "--json", *arguments)
     assert 0 == searched.returncode, searched.stderr
     return [json.loads(line) for line in searched.stdout.splitlines()]
 
@@ -51,7 +38,7 @@ async def test_workers_write_one_chain_that_survives_their_death(world: World, s
         bff.start()
         loaded = ("--event", "configuration.loaded")
         await eventually(lambda: len(found(bff, *loaded)) >= 4, "the second start", within=120)
-        verified = bff_audit(bff, "verify")
+        verified = bff.command("audit", "verify")
 
         assert 0 == verified.returncode, verified.stdout + verified.stderr
         assert ["bob", "alice"] == [line["subject"] for line in found(bff, "--event", "login.done")]
@@ -62,7 +49,7 @@ async def test_workers_write_one_chain_that_survives_their_death(world: World, s
         assert [] == found(bff, "--event", "keys.changed")
         if sink == "file":
             bff.audit.write_bytes(bff.audit.read_bytes().replace(b'"bob"', b'"eve"', 1))
-            broken = bff_audit(bff, "verify")
+            broken = bff.command("audit", "verify")
             assert (1, True) == (broken.returncode, f"BROKEN at line {login['seq']}" in broken.stdout)
 
 
@@ -74,7 +61,7 @@ async def test_lines_on_standard_output_can_be_captured_and_verified(world: Worl
         await eventually(lambda: '"event":"login.done"' in bff.output(), "the login on the output")
         captured = tmp_path / "captured"
         captured.write_text(bff.output())
-        verified = bff_audit(bff, "verify", "--file", str(captured))
+        verified = bff.command("audit", "verify", "--file", str(captured))
 
         assert 0 == verified.returncode, verified.stdout + verified.stderr
         assert "chain(s), one for each process" in verified.stdout

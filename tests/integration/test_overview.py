@@ -1,9 +1,6 @@
 """The overview of a real server with two workers: what both of them counted."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -93,19 +90,7 @@ async def test_a_revocation_from_the_command_line_counts(administered: Bff) -> N
     """What another process ends is among the numbers of the servers."""
     async with Browser(administered) as alice:
         await alice.log_in("alice")
-        command = [
-            sys.executable,
-            "-m",
-            "bff",
-            "sessions",
-            "revoke",
-            "--sub",
-            "alice",
-            "-c",
-            str(administered.config),
-        ]
-        environment = {"TEST_CLIENT_SECRET": "x", "PATH": os.environ["PATH"]}
-        done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True)
+        done = await asyncio.to_thread(administered.command, "sessions", "revoke", "--sub", "alice")
         assert (0, "ended 1 session\n") == (done.returncode, done.stdout), done.stderr
 
         shown = (await ask(administered, "GET", "/admin/overview", params={"window": 3600})).json()

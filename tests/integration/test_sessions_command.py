@@ -15,17 +15,6 @@ from tests.world import AT_ONCE, World
 pytestmark = pytest.mark.integration
 
 
-def bff_sessions(bff, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bff", "sessions", *arguments, "-c", str(bff.config)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"TEST_CLIENT_SECRET": "x", "PATH": "/usr/bin:/bin"},
-    )
-
-
 async def refused(browser: Browser) -> httpx.Response:
     """The first refusal; it is pushed to the worker."""
     async with asyncio.timeout(AT_ONCE):
@@ -48,15 +37,15 @@ async def test_operator_sees_and_ends_sessions_from_the_command_line(world: Worl
             await bob.log_in("bob")
             handle = (await bob.user())["session"]["id"]
 
-            listed = [json.loads(line) for line in bff_sessions(bff, "list", "--json").stdout.splitlines()]
+            listed = [json.loads(line) for line in bff.command("sessions", "list", "--json").stdout.splitlines()]
             assert {("alice", ("admin", "reader")), ("bob", ("reader",))} == {
                 (row["subject"], tuple(row["roles"])) for row in listed
             }
-            shown = bff_sessions(bff, "show", handle).stdout
+            shown = bff.command("sessions", "show", handle).stdout
             assert handle in shown
             assert "bob" in shown
 
-            assert "ended 1 session\n" == bff_sessions(bff, "revoke", "--sub", "bob").stdout
+            assert "ended 1 session\n" == bff.command("sessions", "revoke", "--sub", "bob").stdout
             answer = await refused(bob)
             assert (401, "session_expired", "revoked") == (
                 answer.status_code,
@@ -65,9 +54,9 @@ async def test_operator_sees_and_ends_sessions_from_the_command_line(world: Worl
             )
             assert 200 == (await alice.get("/api/whoami")).status_code
 
-            gone = bff_sessions(bff, "revoke", handle)
+            gone = bff.command("sessions", "revoke", handle)
             assert (1, "ended 0 sessions\n") == (gone.returncode, gone.stdout)
-            assert 0 == bff_sessions(bff, "revoke", "--all").returncode
+            assert 0 == bff.command("sessions", "revoke", "--all").returncode
             assert 401 == (await refused(alice)).status_code
 
 

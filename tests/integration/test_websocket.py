@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -362,14 +360,8 @@ async def test_logout_closes_the_sockets_of_every_worker(
                 assert "still here" == await socket.recv()
             user = await bob.user()
             assert user is not None
-            revoking = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", "from bff.cli import main; main()"),
-                *("sessions", "revoke", user["session"]["id"], "-c", str(bff.config)),
-                env={**os.environ, "TEST_CLIENT_SECRET": world.issuer.client_secret},
-                stdout=asyncio.subprocess.DEVNULL,
-                cwd=bff.folder,
-            )
-            assert 0 == await revoking.wait()
+            revoked = await asyncio.to_thread(bff.command, "sessions", "revoke", user["session"]["id"])
+            assert 0 == revoked.returncode, revoked.stderr
             assert [(4401, "session_expired")] * 8 == await asyncio.gather(*(closed(each) for each in his))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from urllib.parse import unquote
 
 import pytest
@@ -11,8 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from bff.proxy.head import BELIEVED
 from tests.deployed_proxies import HOST, PERSON
-from tests.gateway_sites import KINDS, Site, signed_in, start_around, start_site
-from tests.gateways import Gateway
+from tests.gateway_sites import Site, signed_in
 from tests.product import Browser
 from tests.world import eventually
 
@@ -94,19 +93,6 @@ TRICKS = [
     f"http://{HOST}/api/orders/x/../locked/x",
     "/api/orders/x?/../../locked/x",
 ]
-
-
-@pytest.fixture(scope="module")
-def around():
-    with start_around() as around:
-        yield around
-
-
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.kind)
-def site(request: pytest.FixtureRequest, around) -> Iterator[Site]:
-    kind: type[Gateway] = request.param
-    with start_site(kind, *around) as site:
-        yield site
 
 
 @pytest.fixture
