@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -276,7 +276,7 @@ class Cluster(_Set):
 
     def _serves(self, server: Valkey) -> bool:
         with ask(server.port) as node:
-            told = bytes(cast("Any", node.execute_command("CLUSTER", "INFO"))).decode()
+            told = _told(node)
         return "cluster_state:ok" in told and "cluster_slots_ok:16384" in told
 
     def await_replicated(self) -> None:
@@ -362,6 +362,24 @@ def start_cluster(*, durable: bool = False, has_replicas: bool = False) -> Clust
         ServerFailed: it did not start.
     """
     return Cluster(durable=durable, has_replicas=has_replicas)
+
+
+@contextmanager
+def start_lone_nodes(count: int) -> Iterator[list[Valkey]]:
+    """Clusters of one node each, which has all slots."""
+    with ExitStack() as stack:
+        nodes = [stack.enter_context(_start_node(durable=False)) for _ in range(count)]
+        for node in nodes:
+            with ask(node.port) as operator:
+                operator.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+        for node in nodes:
+            with ask(node.port) as operator:
+                await_that(lambda operator=operator: "cluster_state:ok" in _told(operator), "the node serves")  # type: ignore[misc]
+        yield nodes
+
+
+def _told(node: redis.Redis) -> str:
+    return bytes(cast("Any", node.execute_command("CLUSTER", "INFO"))).decode()
 
 
 # ── behind TLS ───────────────────────────────────────────────────────────────────────────────────────────

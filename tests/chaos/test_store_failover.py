@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,9 +13,22 @@ import redis
 from bff.errors import SessionStoreUnavailable
 from bff.session.records import Change, ChangeKind, Lost, Restored, Store
 from bff.session.stores import open_store
+from bff.session.stores.redis_cluster import ASK_EVERY
 from bff.session.stores.redis_layout import Layout
 from tests.chaos.stores import NOW, Ear, build_record, until_it_works
-from tests.store_sets import SERVICE, Cluster, SentinelSet, ask, await_that, start_cluster, start_sentinel_set
+from tests.servers import Valkey
+from tests.store_sets import (
+    SERVICE,
+    Cluster,
+    SentinelSet,
+    TlsFront,
+    ask,
+    await_that,
+    start_cluster,
+    start_lone_nodes,
+    start_sentinel_set,
+    write_papers,
+)
 
 pytestmark = pytest.mark.chaos
 
@@ -133,16 +149,17 @@ async def test_a_service_that_no_sentinel_knows_fails_in_time(sentinels: Sentine
 # ── a cluster ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """Three primaries that keep what they acknowledged."""
+    """Three primaries that keep what they acknowledged. Each test leaves them as it found them."""
     with start_cluster(durable=True) as servers:
         yield servers
 
 
 @pytest.fixture
 async def store(cluster: Cluster) -> AsyncIterator[Store]:
-    """A store on it."""
+    """An empty store on it."""
+    cluster.flush()
     store = open_store(cluster.url, timeout=TIMEOUT)
     await store.open()
     yield store
@@ -189,6 +206,8 @@ async def test_slots_that_move_are_followed(store: Store, cluster: Cluster) -> N
     assert build_record(version=2) == await store.load(build_record().key, NOW)
     assert await store.replace(build_record(version=3), 2)
     assert await store.end(build_record().key, "logout", NOW, keep_sealed=False)
+    with cluster.moving(cluster.slot_of(record_key(0)), target, source):
+        pass
 
 
 async def test_a_listener_on_a_cluster_hears_what_every_node_publishes(store: Store, cluster: Cluster) -> None:
@@ -235,3 +254,55 @@ async def test_a_step_that_died_half_way_is_put_right_by_whoever_reads(store: St
     assert 2 == await store.count(NOW)
     assert 4 == await store.purge(NOW + 50_000)
     assert 0 == await store.count(NOW)
+
+
+# ── the client of a cluster ──────────────────────────────────────────────────────────────────────────────
+
+
+async def test_nodes_that_have_all_moved_are_found_by_the_address_that_was_given(tmp_path: Path) -> None:
+    """As pods do: the name in the URL leads to them still, and what they said of themselves leads nowhere."""
+    papers = write_papers(tmp_path)
+    words: dict[bytes, bytes] = {}
+    with start_lone_nodes(2) as (old, new), ExitStack() as stack:
+        name, old_front, new_front = [TlsFront(papers, node.port, words) for node in (old, old, new)]
+        stack.callback(name.close)
+        stack.callback(new_front.close)
+        words |= {b"%d" % old.port: b"%d" % old_front.port, b"%d" % new.port: b"%d" % new_front.port}
+        store = open_store(f"rediss+cluster://127.0.0.1:{name.port}?{papers.query()}", timeout=TIMEOUT)
+        await store.open()
+        await store.create(build_record())
+
+        await asyncio.to_thread(old_front.close)
+        name._behind = new.port
+        await until_it_works(lambda: store.create(build_record(1)))
+
+        assert build_record(1) == await store.load(build_record(1).key, NOW)
+        with ask(new.port) as operator:
+            assert operator.exists(record_key(1))
+        await store.close()
+
+
+async def test_a_node_that_is_gone_does_not_have_the_others_asked_for_the_nodes_all_the_time(
+    store: Store, cluster: Cluster
+) -> None:
+    """However many calls meet it: where keys are is a large answer, and the others have work to do."""
+    numbers = [number for number in range(40) if cluster.home_of(record_key(number)) is cluster.servers[0]]
+    await asyncio.to_thread(cluster.servers[0].stop)
+    began = time.monotonic()
+    before = sum(map(asked_for_slots, cluster.servers[1:]))
+
+    for _ in range(5):
+        calls = [store.load(build_record(number).key, NOW) for number in numbers]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {SessionStoreUnavailable} == set(map(type, outcomes))
+
+    asked = sum(map(asked_for_slots, cluster.servers[1:])) - before
+    assert 2 + (time.monotonic() - began) / ASK_EVERY >= asked
+    await asyncio.to_thread(cluster.servers[0].start)
+    await asyncio.to_thread(cluster.await_whole)
+
+
+def asked_for_slots(server: Valkey) -> int:
+    """How often it has told where keys are."""
+    with ask(server.port) as operator:
+        return int(operator.info("commandstats").get("cmdstat_cluster|slots", {}).get("calls", 0))

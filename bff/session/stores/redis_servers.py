@@ -7,8 +7,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import BlockingConnectionPool, Redis, Sentinel
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool, SentinelManagedConnection
@@ -16,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from bff.session.stores.addresses import Address, Members, parse_cluster, parse_sentinels
+from bff.session.stores.redis_cluster import ClusterClient
 from bff.session.stores.redis_reasons import NO_CONNECTION, reason_of
 from bff.session.stores.redis_tls import Tls
 
@@ -139,8 +139,8 @@ def _spread_over(members: Members, secure: str, query: str, timeout: float) -> S
         raise ValueError("a cluster has one database")
     # A node that is dead or silent must leave time within one call to ask another one where the keys are now.
     options |= _of_each_connection(timeout) | {"socket_timeout": timeout / 2, "socket_connect_timeout": timeout / 4}
-    cluster = RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in members.addresses],
+    cluster = ClusterClient(
+        members.addresses,
         require_full_coverage=False,  # what the living nodes hold is served
         reinitialize_steps=0,  # else a move of slots closes connections that are in use
         max_connections=_NODE_CONNECTIONS,
