@@ -11,7 +11,7 @@ from bff.config.addresses import DEFAULT_PORTS, split_listen
 from bff.config.findings import Severity
 from bff.config.settings import ApiSettings, ClientAuth, Csrf, Settings, TokenKind
 from bff.config.toml_lines import Path
-from bff.config.values import BadValue, quoted
+from bff.config.values import BadValue, duration_text, quoted
 
 # The parameters of an authorization request that we set ourselves (OIDC Core §3.1.2.1, RFC 7636 §4.3, RFC 9101 §5).
 OWN_PARAMETERS = frozenset(
@@ -101,14 +101,14 @@ def _lifetimes(settings: Settings) -> Iterator[Problem]:
             (idle, absolute),
             BadValue(
                 "is longer than session.absolute_timeout",
-                f"at most {_seconds(session.absolute_timeout)}",
+                f"at most {duration_text(session.absolute_timeout)}",
                 "a session cannot be idle for longer than it lives",
             ),
         )
     if session.absolute_timeout > longest:
         yield Problem(
             (absolute, ("tokens", "max_session_lifetime")),
-            BadValue("is longer than tokens.max_session_lifetime", f"at most {_seconds(longest)}"),
+            BadValue("is longer than tokens.max_session_lifetime", f"at most {duration_text(longest)}"),
         )
     if settings.tokens.clock_skew > 60:
         yield Problem(
@@ -277,7 +277,3 @@ def _is_within(path: str, prefix: str) -> bool:
 
 def _port(scheme: str, port: int | None) -> int | None:
     return port if port is not None else DEFAULT_PORTS.get(scheme)
-
-
-def _seconds(value: float) -> str:
-    return f"{value:g} seconds"

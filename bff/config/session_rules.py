@@ -6,7 +6,7 @@ from bff.config.findings import Severity
 from bff.config.rules import Problem
 from bff.config.session_settings import BindingMode, OnTooMany
 from bff.config.settings import Settings
-from bff.config.values import BadValue, wrong_type
+from bff.config.values import BadValue, duration_text, wrong_type
 
 _IDLE, _ABSOLUTE = ("session", "remember_idle_timeout"), ("session", "remember_absolute_timeout")
 
@@ -61,14 +61,14 @@ def _remembered(settings: Settings) -> Iterator[Problem]:
             (_IDLE, _ABSOLUTE, ("session", "absolute_timeout")),
             BadValue(
                 "is longer than such a session lives",
-                f"at most {end:g}s",
+                f"at most {duration_text(end)}",
                 "remember_absolute_timeout is how long it lives; without it, absolute_timeout",
             ),
         )
     if absolute is not None and end > longest:
         yield Problem(
             (_ABSOLUTE, ("tokens", "max_session_lifetime")),
-            BadValue("is longer than tokens.max_session_lifetime", f"at most {longest:g}s"),
+            BadValue("is longer than tokens.max_session_lifetime", f"at most {duration_text(longest)}"),
         )
 
 
@@ -98,7 +98,7 @@ def _grace(settings: Settings) -> Iterator[Problem]:
             (("session", "store_grace"), ("session", "idle_timeout")),
             BadValue(
                 "is longer than half of session.idle_timeout",
-                f"at most {session.idle_timeout / 2:g}s",
+                f"at most {duration_text(session.idle_timeout / 2)}",
                 "uses cannot be written down meanwhile, and who was active would be found idle",
             ),
         )

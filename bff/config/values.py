@@ -35,6 +35,13 @@ _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]+)", re
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 §5.6.2
 
 
+def duration_text(seconds: float) -> str:
+    """Return a duration as a configuration has it: "12h"; in the largest unit that it is a whole number of."""
+    whole = [unit for unit, size in DURATION_UNITS.items() if seconds >= size and (seconds / size).is_integer()]
+    unit = whole[-1] if whole else "s"
+    return f"{seconds / DURATION_UNITS[unit]:g}{unit}"
+
+
 def shape_of(value: object) -> str:
     """What kind of TOML value this is, in TOML's own words."""
     match value:

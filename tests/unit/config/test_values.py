@@ -31,6 +31,24 @@ def test_durations(value, seconds):
 
 
 @pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (43200.0, "12h"),
+        (86400.0, "1d"),
+        (5400.0, "90m"),
+        (90.0, "90s"),
+        (0.25, "250ms"),
+        (1.5, "1500ms"),
+        (0.0, "0s"),
+    ],
+)
+def test_durations_are_told_as_they_may_be_written(seconds, text):
+    """Whoever is told a limit can paste it."""
+    assert text == values.duration_text(seconds)
+    assert seconds == values.read_duration(text)
+
+
+@pytest.mark.parametrize(
     ("value", "message", "hint"),
     [
         ("", 'is ""', ""),
