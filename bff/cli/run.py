@@ -95,9 +95,11 @@ def _load_worker() -> None:
     It begins in no thread and opens nothing. Where processes are not forked (macOS), each worker loads it itself.
     """
     if multiprocessing.get_start_method() == "fork":
+        gc.disable()  # nothing of it is garbage
         import bff.cli.worker  # noqa: F401, PLC0415 - only where it is of use
 
         gc.freeze()  # what is here now is the workers' as well: no look for cycles is to copy it
+        gc.enable()
 
 
 def _obey_signals() -> None:
