@@ -4,7 +4,7 @@ The latter (up to the first byte, in all) cost a timer each, so that only routes
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -74,6 +74,82 @@ class Deadline:
                 return await work
         except TimeoutError as error:
             raise UpstreamTimeout from error
+
+
+class WatchedUpload:
+    """A body on its way, which knows whether it was the body that broke, and when it moved last."""
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self._time = asyncio.get_running_loop().time
+        self._handed_at: float | None = None  # when the upstream was given what it has not taken yet, or the end
+        self.broke = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield what the upstream is to take."""
+        try:
+            async for piece in self._body:
+                self._handed_at = self._time()
+                yield piece
+                self._handed_at = None
+        except BaseException:
+            self.broke = True
+            raise
+        finally:
+            self._handed_at = self._time()
+
+    def moved_at(self) -> float:
+        """Return when the upstream's silence began, by the loop's clock: now, while the browser is waited for."""
+        return self._time() if self._handed_at is None else self._handed_at
+
+
+class UploadAnswer:
+    """An answer that may begin before its request has ended, and be silent as long as that goes on.
+
+    The line of an upload waits for an hour, for it cannot tell the upstream's silence from the browser's. See
+    `bff.proxy.upstream.UpstreamResponse`.
+    """
+
+    __slots__ = ("_answer", "_moved_at", "_silence", "_timer", "headers", "status")
+
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, answer: LineAnswer, moved_at: Callable[[], float], silence: float) -> None:
+        """Take the seconds of silence after which it is given up."""
+        self._answer = answer
+        self._moved_at = moved_at
+        self._silence = silence
+        self.status = answer.status
+        self.headers = answer.headers
+
+    def whole(self) -> bytes | None:
+        """See `UpstreamResponse.whole`."""
+        return self._answer.whole()
+
+    async def read(self) -> bytes | None:
+        """See `UpstreamResponse.read`."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(None) as deadline:
+                began = loop.time()
+                self._timer = loop.call_at(began + self._silence, self._look, deadline, began)
+                return await self._answer.read()
+        except TimeoutError as error:
+            raise UpstreamTimeout from error
+        finally:
+            self._timer.cancel()
+
+    def _look(self, deadline: asyncio.Timeout, began: float) -> None:
+        loop = asyncio.get_running_loop()
+        due = max(began, self._moved_at()) + self._silence
+        if due > loop.time():
+            self._timer = loop.call_at(due, self._look, deadline, began)
+        else:
+            deadline.reschedule(due)
+
+    async def close(self) -> None:
+        """See `LineAnswer.close`."""
+        await self._answer.close()
 
 
 class TimedAnswer:

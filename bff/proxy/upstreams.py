@@ -5,7 +5,7 @@ line's tells whether the upstream has read the request (RFC 9110 §9.2.2).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import monotonic
 from typing import Any
@@ -20,7 +20,7 @@ from bff.proxy.lines import BuildLine, Line, LineAnswer, Pool
 from bff.proxy.reqwest_line import http2_line_builder
 from bff.proxy.routes import Route
 from bff.proxy.service import Address, url_of
-from bff.proxy.timed import Deadline, TimedAnswer, Times, line_patience
+from bff.proxy.timed import Deadline, TimedAnswer, Times, UploadAnswer, WatchedUpload, line_patience
 from bff.proxy.upstream import Body, ConnectTimeout, Headers, UpstreamResponse
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 §9.2.1
@@ -89,11 +89,12 @@ class Upstreams:
 class _Carrier:
     """What is worked out once for each route."""
 
-    __slots__ = ("backends", "repeatable", "times")
+    __slots__ = ("backends", "repeatable", "silence", "times")
 
     def __init__(self, route: Route, backends: Backends) -> None:
         self.backends = backends
         self.repeatable = _REPEATABLE[route.service.retry]
+        self.silence = line_patience(route)
         self.times = Times.of(route)
 
 
@@ -136,7 +137,7 @@ class _Exchange:
 
     async def _attempt(self, backend: Backend, *, is_first: bool = True) -> UpstreamResponse:
         body = self._body
-        upload = None if body is None or isinstance(body, bytes) else _Watched(body)
+        upload = None if body is None or isinstance(body, bytes) else WatchedUpload(body)
         is_upload = upload is not None
         pool, deadline = backend.pool, self._deadline
         line = pool.take(upload=is_upload) or await pool.wait(upload=is_upload)
@@ -163,7 +164,9 @@ class _Exchange:
             raise
         else:
             self._carrier.backends.answered(backend)
-            self._answer = answer
+            self._answer = answer = (
+                answer if upload is None else UploadAnswer(answer, upload.moved_at, self._carrier.silence)
+            )
             return answer if deadline is None else TimedAnswer(answer, deadline)
         return await self._attempt(second, is_first=False)
 
@@ -177,19 +180,3 @@ class _Exchange:
         if self._carrier.backends.only is None:
             return self._carrier.backends.choose(may_fail=True, tried=(first,))
         return first if not self._was_fresh and not isinstance(error, ConnectTimeout) else None
-
-
-class _Watched:
-    """A body on its way, which knows whether it was the body that broke, and not the upstream."""
-
-    def __init__(self, body: AsyncIterator[bytes]) -> None:
-        self._body = body
-        self.broke = False
-
-    async def pieces(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._body:
-                yield piece
-        except BaseException:
-            self.broke = True
-            raise

@@ -451,6 +451,31 @@ async def test_silence_between_bytes_may_be_longer_than_the_wait_for_the_first()
         await asyncio.wait_for(server.ended.wait(), SOON)
 
 
+async def one_piece() -> AsyncIterator[bytes]:
+    yield b"body"
+
+
+async def without_end() -> AsyncIterator[bytes]:
+    while True:
+        yield b"x" * 65536
+
+
+@pytest.mark.parametrize("body", [one_piece, without_end], ids=["taken", "not taken"])
+async def test_answer_to_an_upload_falls_silent_no_longer_than_others(body):
+    """It held its connection for an hour: so did an upstream that took nothing more of the body either."""
+
+    async def stall(server: Server, reader: Reader, writer: Writer) -> None:
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+        await asyncio.Event().wait()
+
+    async with serving(stall) as server, calling(server, timeout=1.0) as caller:
+        async with asyncio.timeout(SOON), caller.open("POST", body=body()) as response:
+            assert b"half" == await response.read()
+            with pytest.raises(UpstreamTimeout):
+                await response.read()
+
+
 async def test_whole_call_has_its_time():
     """`total_timeout`: before the head, and in the middle of the body."""
     async with serving(drip) as server, calling(server, total_timeout=0.2) as caller:
