@@ -236,10 +236,11 @@ class Cluster(_Set):
                 with ask(server.port) as node:
                     node.config_set(name, value)
 
-    def let_replicas_promote(self) -> None:
-        """From now on a primary that does not answer for a second and a half is replaced by its replica."""
+    def let_promote(self, replica: Valkey) -> None:
+        """Have it, and no other one, take over when its primary does not answer for a second and a half."""
+        with ask(replica.port) as node:
+            node.config_set("cluster-replica-no-failover", "no")
         self.set_on_all("cluster-node-timeout", 1500)
-        self.set_on_all("cluster-replica-no-failover", "no")
 
     def _is_whole(self, server: Valkey) -> bool:
         with ask(server.port) as node:

@@ -142,13 +142,13 @@ async def test_slots_move_from_node_to_node_while_people_click(
         for browser in browsers:
             await neg_log_in(product, neg, browser)
         neg.op.access_token_lifetime = 300
-        slots = [(cluster.slot_of(key.decode()), home) for key, home in homes(cluster).items() if key not in before]
+        slots = {cluster.slot_of(key.decode()): home for key, home in homes(cluster).items() if key not in before}
         await until(time.time() + 1.1)
         gate = neg.op.hold("token")
         crowd = Crowd(browsers)
         await eventually(lambda: 3 == asked(neg), "the refresh grants")
 
-        for slot, home in slots:
+        for slot, home in slots.items():
             target = next(server for server in cluster.servers if server is not home)
             with cluster.moving(slot, home, target):
                 neg.op._gates.clear()
@@ -163,7 +163,7 @@ async def test_slots_move_from_node_to_node_while_people_click(
         assert 3 == asked(neg)
         for browser in browsers:
             assert {200} == await statuses(browser)
-        for slot, home in slots:  # back, for the next one
+        for slot, home in slots.items():  # back, for the next one
             target = next(server for server in cluster.servers if server is not home)
             with cluster.moving(slot, target, home):
                 pass
@@ -193,10 +193,10 @@ async def test_nobody_is_logged_out_when_a_replica_takes_over_from_a_primary_tha
         waiting = [asyncio.create_task(browser.get("/echo/x")) for browser in renewing]
         await eventually(lambda: len(renewing) == asked(neg), "the refresh grants")
         await asyncio.to_thread(cluster.await_replicated)
-        await asyncio.to_thread(cluster.let_replicas_promote)
-        crowd = Crowd(clicking)
         primary = added[0]
         replica = cluster.replicas[cluster.servers.index(primary)]
+        await asyncio.to_thread(cluster.let_promote, replica)
+        crowd = Crowd(clicking)
         await asyncio.to_thread(primary.kill)
         neg.op._gates.clear()
         neg.open(gate)
