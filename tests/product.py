@@ -357,9 +357,13 @@ class Browser:
         """Another browser with copies of this one's cookies, as a thief's would be; closed with this one."""
         other = Browser(self.bff)
         self._twins.append(other)
-        other.cookies.update(self.cookies)
-        other._strict.update(self._strict)
+        other.take_cookies_of(self)
         return other
+
+    def take_cookies_of(self, other: "Browser") -> None:
+        """Copies them, with what is known of each."""
+        self.cookies.update(other.cookies)
+        self._strict.update(other._strict)
 
     def _keep(self, response: httpx.Response) -> None:
         self.answers.append(response)

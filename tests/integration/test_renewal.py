@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -29,15 +30,50 @@ async def log_in_and_let_expire(issuer: Issuer, *browsers: Browser, logins: Sequ
     await until(max(token["expires_at"] for token in tokens) + 0.1)
 
 
+class Expired:
+    """Sessions whose access tokens have expired: several are begun together, so that they are waited for once."""
+
+    BEGUN = ("alice",) * 7 + ("bob",)
+
+    def __init__(self) -> None:
+        self._sessions: list[tuple[str, Browser]] = []
+
+    async def take(self, issuer: Issuer, browser: Browser, login: str = "alice") -> None:
+        """Puts one of them into the browser; what is renewed afterwards lives longer than any test."""
+        if login not in [name for name, _ in self._sessions]:
+            await self._begin(issuer, browser.bff)
+        await issuer.reset()
+        await issuer.set_lifetime(300)
+        found = next(number for number, (name, _) in enumerate(self._sessions) if login == name)
+        browser.take_cookies_of(self._sessions.pop(found)[1])
+
+    def clear(self) -> None:
+        """Forgets them, since their grants are none any more."""
+        self._sessions.clear()
+
+    async def _begin(self, issuer: Issuer, bff: Bff) -> None:
+        async with AsyncExitStack() as stack:
+            browsers = [await stack.enter_async_context(Browser(bff)) for _ in self.BEGUN]
+            await log_in_and_let_expire(issuer, *browsers, logins=self.BEGUN)
+        self._sessions += zip(self.BEGUN, browsers, strict=True)
+
+
+@pytest.fixture(scope="module")
+def expired() -> Expired:
+    return Expired()
+
+
 @pytest.fixture
 def brief_issuer(world: World, brief: Bff) -> Issuer:
     return world.brief_issuer
 
 
-async def test_fifty_parallel_requests_on_four_workers_refresh_once(brief: Bff, brief_issuer: Issuer):
+async def test_fifty_parallel_requests_on_four_workers_refresh_once(
+    brief: Bff, brief_issuer: Issuer, expired: Expired
+):
     """With rotation and detection of reuse at the issuer, a second use would be fatal (RFC 9700 §4.14.2)."""
     async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
+        await expired.take(brief_issuer, browser)
         await brief_issuer.fault("token", "delay:300", times=None)  # long enough for every worker to want it
         answers = await asyncio.gather(*(browser.get("/api/whoami") for _ in range(50)))
 
@@ -73,10 +109,11 @@ async def test_fifty_parallel_requests_on_two_machines_with_valkey_refresh_once(
     assert (1, 0, 0) == (counters["refresh_token"], counters["refresh_token_errors"], counters["reuse_detected"])
 
 
-async def test_requests_of_two_people_never_share_a_renewal(brief: Bff, brief_issuer: Issuer):
+async def test_requests_of_two_people_never_share_a_renewal(brief: Bff, brief_issuer: Issuer, expired: Expired):
     """Each gets their own tokens, however interleaved (RFC 9700 §4.14.2)."""
     async with Browser(brief) as one, Browser(brief) as other:
-        await log_in_and_let_expire(brief_issuer, one, other, logins=("alice", "bob"))
+        await expired.take(brief_issuer, one)
+        await expired.take(brief_issuer, other, "bob")
         answers = await asyncio.gather(*(user.get("/api/whoami") for _ in range(20) for user in (one, other)))
 
     assert ["alice", "bob"] * 20 == [answer.json()["subject"] for answer in answers]
@@ -96,41 +133,21 @@ async def test_session_lives_through_many_renewals(brief: Bff, brief_issuer: Iss
         assert (True, 0) == (counters["refresh_token"] >= 3, counters["refresh_token_errors"])
 
 
-async def test_answer_of_the_user_endpoint_renews_as_well(brief: Bff, brief_issuer: Issuer):
+async def test_answer_of_the_user_endpoint_renews_as_well(brief: Bff, brief_issuer: Issuer, expired: Expired):
     """So that the page and the API always agree."""
     async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
+        await expired.take(brief_issuer, browser)
 
         assert await browser.user() is not None
         assert 1 == await brief_issuer.count("refresh_token")
 
 
-async def test_refused_renewal_ends_the_session_for_page_and_api_alike(brief: Bff, brief_issuer: Issuer):
-    """invalid_grant is final: 401 session_expired with the reason everywhere, an audit line, never a redirect.
-
-    RFC 6749 §5.2, browser-based apps §6.1.2.2.
-    """
-    async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
-        await brief_issuer.revoke_grants("alice")
-        refused = await browser.get("/api/whoami")
-        user = await browser.get("/bff/user")
-
-        assert [(401, "session_expired", "renewal_refused")] * 2 == [
-            (answer.status_code, answer.json()["code"], answer.json()["reason"]) for answer in (refused, user)
-        ]
-        assert "location" not in refused.headers
-        await eventually(lambda: brief.audited("renewal.refused"), "the audit line")
-        assert "alice" == brief.audited("renewal.refused")[-1]["subject"]
-        assert "invalid_grant" == brief.audited("renewal.refused")[-1]["cause"]
-
-
 async def test_role_taken_away_at_the_issuer_bites_at_the_next_renewal(
-    world: World, brief: Bff, brief_issuer: Issuer
+    world: World, brief: Bff, brief_issuer: Issuer, expired: Expired
 ):
     """Roles are worked out anew with each token set."""
     async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
+        await expired.take(brief_issuer, browser)
         await brief_issuer.set_roles("alice", ["reader"])
         await browser.get("/api/whoami")
 
@@ -138,10 +155,12 @@ async def test_role_taken_away_at_the_issuer_bites_at_the_next_renewal(
         assert 403 == (await browser.delete("/guarded/x")).status_code
 
 
-async def test_logout_during_a_renewal_wins_and_the_new_tokens_are_revoked(brief: Bff, brief_issuer: Issuer):
+async def test_logout_during_a_renewal_wins_and_the_new_tokens_are_revoked(
+    brief: Bff, brief_issuer: Issuer, expired: Expired
+):
     """Nothing brings the session back, and nothing that was just issued stays alive (RFC 7009 §2)."""
     async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
+        await expired.take(brief_issuer, browser)
         thief = browser.twin()
         await brief_issuer.fault("token", "hold:5000")
         waiting = asyncio.create_task(thief.get("/api/whoami"))
@@ -163,10 +182,10 @@ async def test_logout_during_a_renewal_wins_and_the_new_tokens_are_revoked(brief
         await eventually(revoked, "the revocation of old and new tokens")
 
 
-async def test_browser_that_leaves_in_the_middle_loses_no_token(brief: Bff, brief_issuer: Issuer):
+async def test_browser_that_leaves_in_the_middle_loses_no_token(brief: Bff, brief_issuer: Issuer, expired: Expired):
     """A renewal belongs to nobody's request: it is finished and written (RFC 9700 §4.14.2)."""
     async with Browser(brief) as browser:
-        await log_in_and_let_expire(brief_issuer, browser)
+        await expired.take(brief_issuer, browser)
         await brief_issuer.set_lifetime(BRIEF)
         await brief_issuer.fault("token", "hold:500")
         leaving = asyncio.create_task(browser.get("/api/whoami"))
@@ -209,3 +228,26 @@ async def test_token_is_renewed_in_the_background_before_it_expires(world: World
 
             await eventually(renewed, "the new token")
             assert 1 == neg.op.count("token", grant_type="refresh_token")
+
+
+async def test_refused_renewal_ends_the_session_for_page_and_api_alike(
+    brief: Bff, brief_issuer: Issuer, expired: Expired
+):
+    """invalid_grant is final: 401 session_expired with the reason everywhere, an audit line, never a redirect.
+
+    RFC 6749 §5.2, browser-based apps §6.1.2.2.
+    """
+    async with Browser(brief) as browser:
+        await expired.take(brief_issuer, browser)
+        await brief_issuer.revoke_grants("alice")
+        expired.clear()
+        refused = await browser.get("/api/whoami")
+        user = await browser.get("/bff/user")
+
+        assert [(401, "session_expired", "renewal_refused")] * 2 == [
+            (answer.status_code, answer.json()["code"], answer.json()["reason"]) for answer in (refused, user)
+        ]
+        assert "location" not in refused.headers
+        await eventually(lambda: brief.audited("renewal.refused"), "the audit line")
+        assert "alice" == brief.audited("renewal.refused")[-1]["subject"]
+        assert "invalid_grant" == brief.audited("renewal.refused")[-1]["cause"]
