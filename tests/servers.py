@@ -158,6 +158,7 @@ class Issuer(Server):
         Args:
             endpoint: token, jwks, discovery, revocation or userinfo.
             mode: `status:NNN`, `delay:MS` (wait, then work), `hold:MS` (work, then wait with the answer),
+                `hold` (the same, until `off` or a reset),
                 `drop` (cut the connection before the work), `lose` (cut it after), or `off`.
             times: how many requests it meets.
             more: with `status:NNN` also `body` (JSON) and `retry_after` (seconds).

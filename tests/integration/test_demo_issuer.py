@@ -14,6 +14,7 @@ import pytest
 from tests.relying_party import CALLBACK, RelyingParty
 from tests.servers import Issuer, start_issuer
 from tests.sign_in import SignInRefused, sign_in, sign_out
+from tests.world import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -222,6 +223,22 @@ async def test_lost_answer_has_used_the_refresh_token(party):
 
     assert 1 == await party.issuer.count("refresh_token")
     assert "invalid_grant" == (await party.refresh(token)).json()["error"]
+
+
+async def test_held_answer_comes_when_it_is_let_go(party):
+    """The work is done at once, and the client learns of it when the test says so."""
+    token = (await party.log_in())["refresh_token"]
+    await party.issuer.fault("token", "hold")
+    waiting = asyncio.create_task(party.refresh(token))
+
+    async def done() -> bool:
+        return 1 == await party.issuer.count("refresh_token")
+
+    await eventually(done, "the work")
+    held = not waiting.done()
+    await party.issuer.fault("token", "off")
+
+    assert (True, 200) == (held, (await waiting).status_code)
 
 
 async def test_revoked_grants_answer_invalid_grant(party):

@@ -162,7 +162,7 @@ async def test_logout_during_a_renewal_wins_and_the_new_tokens_are_revoked(
     async with Browser(brief) as browser:
         await expired.take(brief_issuer, browser)
         thief = browser.twin()
-        await brief_issuer.fault("token", "hold:5000")
+        await brief_issuer.fault("token", "hold")
         waiting = asyncio.create_task(thief.get("/api/whoami"))
 
         async def asked() -> bool:
@@ -171,6 +171,7 @@ async def test_logout_during_a_renewal_wins_and_the_new_tokens_are_revoked(
         await eventually(asked, "the refresh grant")
         assert 200 == (await browser.post("/bff/logout")).status_code
         assert not waiting.done(), "the logout waits for no renewal"
+        await brief_issuer.fault("token", "off")
         late = await waiting
 
         assert (401, "session_expired") == (late.status_code, late.json()["code"])

@@ -135,9 +135,9 @@ export class TestHooks {
 
   #planFault({ endpoint, times, ...fault }) {
     if (!FAULTY_ENDPOINTS.includes(endpoint)) throw new Error(`endpoint must be one of ${FAULTY_ENDPOINTS.join(', ')}`);
-    const run = fault.mode === 'off' ? undefined : buildFault(fault);
-    if (run === undefined && fault.mode !== 'off') throw new Error(`unknown mode ${fault.mode}`);
-    this.#faults.plan(endpoint, run, times ?? Infinity);
+    if (fault.mode === 'off') this.#faults.end(endpoint);
+    else if (buildFault(fault) === undefined) throw new Error(`unknown mode ${fault.mode}`);
+    else this.#faults.plan(endpoint, (over) => buildFault(fault, over), times ?? Infinity);
     return { endpoint, mode: fault.mode, times: times ?? null };
   }
 
