@@ -30,7 +30,7 @@ async def check_store(settings: Settings) -> list[Outcome]:
         store = open_store(url, timeout=settings.session.store_timeout)
         try:
             await _try_out(store)
-            is_heard = await _hears(store, settings.session.store_timeout)
+            is_heard = await _hears(store, 2 * settings.session.store_timeout)  # one try may meet a dead node
         finally:
             await store.close()
     except SessionStoreUnavailable as error:
