@@ -253,5 +253,5 @@ def _length(response: UpstreamResponse, method: str) -> int | None:
         return 0
     for name, value in response.headers:
         if name == b"content-length" and value.isdigit():
-            return int(value)
+            return int(value[-20:])  # 64 bits, as the parser has it; what is before that are zeros
     return None

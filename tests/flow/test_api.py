@@ -253,6 +253,18 @@ async def test_answer_comes_down_in_the_pieces_in_which_it_came(world, browser):
         assert [(b"abc", True), *end] == bodies
 
 
+async def test_length_with_thousands_of_zeros_is_a_length(world, browser):
+    """Python reads no number of more than 4300 digits; what it says of that is nobody's answer."""
+    world.upstream.script(Given(200, [(b"content-length", b"0" * 5000 + b"6")], [b"abc", b"def"]))
+
+    messages = await post_in_pieces(world, browser, "/api", [], [])
+
+    assert [200, (b"abc", True), (b"def", False)] == [
+        messages[0]["status"],
+        *((message["body"], message["more_body"]) for message in messages[1:]),
+    ]
+
+
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
 async def test_answers_without_a_body_have_none(world, browser, method, status):
     """RFC 9110 §6.4.1: whatever length they name."""
