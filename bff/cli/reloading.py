@@ -18,6 +18,7 @@ FIXED = frozenset(
         "server.listen",
         "server.management_listen",
         "server.workers",
+        "server.max_connections",
         "server.max_header_size",
         "server.shutdown_timeout",
         "server.drain_delay",

@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -60,7 +61,7 @@ def run(settings: Settings, config_path: Path) -> None:
         http=HTTPModes.auto,
         websockets=True,
         backlog=_BACKLOG,
-        backpressure=_BACKLOG,
+        backpressure=most_connections(settings, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         http1_settings=HTTP1Settings(header_read_timeout=_HEADER_TIMEOUT, max_buffer_size=most_of_head),
         http2_settings=HTTP2Settings(max_headers_size=most_of_head),
         respawn_failed_workers=True,
@@ -87,6 +88,16 @@ def run(settings: Settings, config_path: Path) -> None:
             server.serve()
         finally:
             renewals.stop()
+
+
+def most_connections(settings: Settings, most_files: int) -> int:
+    """How many connections one worker takes at once; the others wait to be taken.
+
+    Half of the files that it may open (the hard limit, which granian goes up to) stay for what calls need.
+    """
+    if most_files in {resource.RLIM_INFINITY, -1}:
+        return settings.server.max_connections
+    return max(1, min(settings.server.max_connections, most_files // 2))
 
 
 def _load_worker() -> None:

@@ -84,6 +84,7 @@ class ServerSettings:
     max_body_size: Bytes = 10 * 1024 * 1024
     max_concurrent_requests: Count | None = None  # None: any
     max_concurrent_per_session: Count | None = None  # None: any
+    max_connections: Count = 8192  # of browsers and proxies, in each worker
     max_websockets: Count = 2000  # in each worker
     max_websockets_per_session: Count = 20  # in each worker
     shutdown_timeout: Seconds = 20.0

@@ -78,19 +78,20 @@ def assess_workers(settings: Settings, cores: float) -> Outcome:
 
 
 def assess_descriptors(settings: Settings, most: int) -> Outcome:
-    """Whether a worker may open as many files as its connections take (the hard limit, which bff may go up to)."""
+    """Whether a worker may open as many files as its connections take (the hard limit, which bff goes up to)."""
     server = settings.server
     pools = sum(api.max_connections * len(api.addresses) for api in settings.api)
-    sockets = 2 * server.max_websockets if any(api.websocket for api in settings.api) else 0
-    requests = server.max_concurrent_requests or 1024
-    needed = pools + sockets + requests + _SPARE
+    sockets = server.max_websockets if any(api.websocket for api in settings.api) else 0
+    needed = max(2 * server.max_connections, server.max_connections + pools + sockets + _SPARE)
     if most in {resource.RLIM_INFINITY, -1} or most >= needed:
         return Outcome(
             Status.OK, "descriptors", f"a worker may open {_counted(most)} files, and needs {needed} at most"
         )
     message = f"a worker may open {most} files, and needs {needed} when all is in use"
-    why = f"{pools} connections to upstreams, {sockets} for WebSockets, {requests} requests"
-    advice = f"raise the limit (LimitNOFILE={needed} in the systemd unit, ulimit -n), or lower max_connections"
+    why = f"{server.max_connections} connections from outside, {pools} to upstreams, {sockets} for WebSockets"
+    advice = (
+        f"raise the limit (LimitNOFILE={needed} in the systemd unit, ulimit -n), or lower server.max_connections"
+    )
     return Outcome(Status.WARN, "descriptors", message, advice, why)
 
 

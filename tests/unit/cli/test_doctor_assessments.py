@@ -139,12 +139,12 @@ def test_machine_without_control_groups_has_its_cores(monkeypatch):
 
 
 def test_descriptors_are_counted_against_what_may_be_in_use():
-    """Connections to every upstream, both halves of every socket, and the requests."""
+    """Connections from outside, to every upstream and of sockets; outside takes no more than half of them."""
     assert [] == short([assess_descriptors(SETTINGS, 65536)])
     assert [] == short([assess_descriptors(SETTINGS, -1)])
     outcome = assess_descriptors(SETTINGS, 1024)
-    assert ("WARN", "a worker may open 1024 files, and needs 2304 when all is in use") == short([outcome])[0]
-    assert "LimitNOFILE=2304" in outcome.advice
+    assert ("WARN", "a worker may open 1024 files, and needs 16384 when all is in use") == short([outcome])[0]
+    assert "LimitNOFILE=16384" in outcome.advice
 
 
 @pytest.mark.parametrize(("age", "status"), [(1.0, "OK"), (400 * DAY, "WARN"), (-3 * DAY, "WARN")])
