@@ -217,9 +217,9 @@ async def noon(neg: NegIssuer, alice: Browser, valkey: Valkey, sockets: SocketUp
     callback = op.login(await alice.begin_login("/x"))
     valkey.pause()
     try:
-        twin = alice.twin()
-        await twin.navigate(callback, cross_site=True)
-        await twin.navigate("/bff/login?return_to=/x")
+        await asyncio.gather(
+            alice.twin().navigate(callback, cross_site=True), alice.twin().navigate("/bff/login?return_to=/x")
+        )
     finally:
         valkey.resume()
     await eventually(lambda: _is_answered(alice), "the store's return", within=60)
