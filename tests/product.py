@@ -162,7 +162,9 @@ format = "json"
                 if probe.recv(12).startswith(b"HTTP/1.1 "):
                     return
             time.sleep(0.02)
-        raise ServerFailed(f"bff did not get ready:\n{self.process.output}")
+        output = self.process.output  # stopping removes it
+        self.process.stop()
+        raise ServerFailed(f"bff did not get ready:\n{output}")
 
     def output(self) -> str:
         """Everything that the server has printed."""
