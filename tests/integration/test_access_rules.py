@@ -1,7 +1,7 @@
 """Rules of access in the running product: paths, claims, denials, stronger logins, roles that end or go."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -47,22 +47,36 @@ def decide(facts, principal):
 """
 
 
-@pytest.fixture
-async def ruled(world: World, tmp_path, issuer, echo) -> AsyncIterator[Bff]:
+@pytest.fixture(scope="module")
+def started(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bff]:
     """The product with such rules; `bff.assignments` is the file of assignments."""
-    assignments = tmp_path / "assignments.toml"
+    assignments = tmp_path_factory.mktemp("rules") / "assignments.toml"
     assignments.write_text("")
-    apis = RULES.format(echo=echo.url, assignments=assignments)
-    with world.build(issuer, port=world.port(), apis=apis, wait=False) as bff:
+    apis = RULES.format(echo=world.echo.url, assignments=assignments)
+    with world.build(world.issuer, port=world.port(), apis=apis, wait=False) as bff:
         (bff.folder / "house_rules.py").write_text(HOUSE_RULES)
         bff.wait_ready()
         bff.assignments = assignments
         yield bff
 
 
+@pytest.fixture
+def ruled(started: Bff, issuer, echo) -> Bff:
+    """That, with no assignment, and everything behind it as new."""
+    write(started, "")
+    return started
+
+
+def write(bff, text):
+    """At once: a file that is read half written would say something else for a second."""
+    new = bff.assignments.with_suffix(".new")
+    new.write_text(text)
+    new.replace(bff.assignments)
+
+
 def assign(bff, role, until):
     moment = datetime.fromtimestamp(until, UTC).isoformat()
-    bff.assignments.write_text(f'[[assignment]]\nsubject = "bob"\nrole = "{role}"\nuntil = {moment}\n')
+    write(bff, f'[[assignment]]\nsubject = "bob"\nrole = "{role}"\nuntil = {moment}\n')
 
 
 async def outcome(browser, method, path):
@@ -86,9 +100,12 @@ async def test_paths_claims_and_denials_decide(ruled: Bff):
             assert (403, "denied_by_rule") == await outcome(bob, "GET", f"/guarded/{spelling}"), spelling
         assert (200, None) == await outcome(bob, "PUT", "/guarded/anything")
 
-    denied = [line for line in ruled.audited("access.denied") if line["reason"] == "not_own"]
+    def denied():
+        return [line for line in ruled.audited("access.denied") if line["reason"] == "not_own"]
+
+    await eventually(denied, "the audit line")  # written beside the request
     assert [("bob", "/guarded", "GET", None)] == [
-        (line["subject"], line["route"], line["method"], line.get("rule")) for line in denied
+        (line["subject"], line["route"], line["method"], line.get("rule")) for line in denied()
     ]
 
 
@@ -163,7 +180,7 @@ async def test_an_assignment_that_is_taken_back_bites_at_once(ruled: Bff):
             return await status() == 403
 
         await eventually(is_allowed, "the assignment")
-        ruled.assignments.write_text("")
+        write(ruled, "")
         await eventually(is_denied, "its end")
 
 
