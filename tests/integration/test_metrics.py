@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import httpx
 import pytest
@@ -38,6 +38,14 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 async def measured(world: World, issuer, echo) -> AsyncIterator[Bff]:
     """The product with two workers."""
     with world.build(issuer, port=world.port(), workers=2, apis=TABLES.format(echo=echo.url)) as bff:
+        yield bff
+
+
+@pytest.fixture(scope="module")
+def used(world: World) -> Iterator[Bff]:
+    """The same, for tests that do not begin with nothing."""
+    apis = TABLES.format(echo=world.echo.url)
+    with world.build(world.issuer, port=world.port(), workers=2, apis=apis) as bff:
         yield bff
 
 
@@ -146,12 +154,12 @@ async def _told(bff: Bff, name: Series, value: float) -> bool:
         return False
 
 
-async def test_what_is_exported_is_what_is_documented_and_asked_for(measured: Bff) -> None:
+async def test_what_is_exported_is_what_is_documented_and_asked_for(used: Bff) -> None:
     """Every metric of the catalogue, with its labels and no others; so every query of ours finds its series."""
-    async with Browser(measured) as browser:
+    async with Browser(used) as browser:
         await browser.log_in("alice")
         await browser.get("/api/thing")
-        text = await scrape(measured)
+        text = await scrape(used)
     exported = {family.name: family for family in text_string_to_metric_families(text)}
 
     assert {name.removesuffix("_total") for name in CATALOG} == set(exported)
@@ -210,17 +218,17 @@ async def _open(bff: Bff, **expected: int) -> bool:
     return all(found.get(series("bff_open_streams", kind=kind)) == count for kind, count in expected.items())
 
 
-async def test_nothing_personal_and_nothing_secret_is_exported(measured: Bff) -> None:
+async def test_nothing_personal_and_nothing_secret_is_exported(used: Bff) -> None:
     """Neither who signed in, nor what was asked for, nor what a browser made up; and nothing at all in public."""
-    async with Browser(measured) as browser:
+    async with Browser(used) as browser:
         await browser.log_in("alice")
         user = await browser.user()
         await browser.get("/api/private-path?private=query")
         await browser.request("MADEUP", "/api/thing")
         cookie = browser.session_cookie
-        text = await scrape(measured)
+        text = await scrape(used)
 
-    assert [404] == await call(measured, "/metrics", 1)
+    assert [404] == await call(used, "/metrics", 1)
     assert user is not None
     for secret in ("alice", user["sub"], user["session"]["id"], "private", "MADEUP", str(cookie)):
         assert secret not in text
