@@ -13,6 +13,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from bff.errors import UpstreamTimeout, UpstreamUnreachable
 from bff.proxy.http1_answer import MAX_HEAD, ends_a_head, has_length, is_too_large
+from bff.proxy.upstream_tls import is_said_to_end
 
 KEEP_IDLE = 30.0  # seconds that a connection is kept while nobody uses it
 _HOLD = 64 * 1024  # bytes of a body that may wait for the browser before the upstream has to
@@ -177,7 +178,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """See `asyncio.Protocol`. A body without a length ends here (RFC 9112 §6.3), and no other may."""
-        if self._stage is Stage.BODY and not has_length(self.headers):
+        if self._stage is Stage.BODY and not has_length(self.headers) and is_said_to_end(self._transport):
             self._keep = False
             self._stage = Stage.COMPLETE
             self._wake()

@@ -1,5 +1,6 @@
 """What TLS to an upstream is done with."""
 
+import asyncio
 import os
 import ssl
 import tempfile
@@ -26,6 +27,20 @@ def build_tls_context(tls: Tls) -> ssl.SSLContext:
     except (ssl.SSLError, OSError, ValueError) as error:
         raise ValueError("a certificate or key for an upstream cannot be used") from error
     return context
+
+
+def is_said_to_end(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether an end was the other side's will: TLS says so, and anybody can end a connection (RFC 9112 §9.8).
+
+    To be asked when it has come, for event loops tell of both in the same way. Without TLS there is but one kind.
+    """
+    tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return tls.read(1) == b""
+    except ssl.SSLError:
+        return False
 
 
 def _load_identity(context: ssl.SSLContext, identity: str) -> None:

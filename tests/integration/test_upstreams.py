@@ -600,6 +600,27 @@ async def test_own_authority_is_believed_and_call_broken_off(certificate):
             await asyncio.wait_for(server.ended.wait(), SOON)
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+async def test_answer_that_ends_with_its_connection_ends_by_the_will_of_the_upstream(certificate, is_cut):
+    """TLS tells, where anybody on the way could cut one short so that it looks whole (RFC 9112 §9.8)."""
+
+    async def without_length(server, reader, writer):
+        await server.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await writer.drain()
+        if is_cut:
+            writer.transport.abort()  # a FIN, and nothing that TLS has said before it
+
+    tls = Tls(authorities=certificate[0].read_text())
+    async with serving(without_length, ssl=certificate[2]) as server:
+        async with calling(server.url.replace("http:", "https:"), tls=tls) as caller:
+            if is_cut:
+                with pytest.raises(UpstreamUnreachable):
+                    await caller.call()
+            else:
+                assert (200, b"half") == await caller.call()
+
+
 async def test_own_certificate_is_shown(certificate):
     """`tls.client_cert` and `tls.client_key`, to a server that insists on it."""
     where, whose, _ = certificate
