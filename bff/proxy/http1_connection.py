@@ -178,10 +178,10 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """See `asyncio.Protocol`. A body without a length ends here (RFC 9112 §6.3), and no other may."""
+        self._keep = False
         if self._stage is Stage.IDLE:
             self._lost = True  # which the event loop tells a moment later
         elif self._stage is Stage.BODY and not has_length(self.headers) and is_said_to_end(self._transport):
-            self._keep = False
             self._stage = Stage.COMPLETE
             self._wake()
 

@@ -188,14 +188,18 @@ async def test_answer_that_nobody_asked_for_ends_the_connection():
     assert (True, False) == (wire.aborted, connection.is_ready)
 
 
-async def test_connection_that_the_upstream_has_ended_carries_nothing_more():
+@pytest.mark.parametrize("is_idle", [True, False])
+async def test_connection_that_the_upstream_has_ended_carries_nothing_more(is_idle):
     """From that moment on: what is written between it and the news of the loss is lost, and may be no GET."""
     connection, _ = asked()
     connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-    await connection.close()
-    assert connection.is_ready
-
+    if is_idle:
+        await connection.close()
+        assert connection.is_ready
     connection.eof_received()
+    if not is_idle:  # it has ended with its answer, which is whole
+        assert b"ok" == connection.whole()
+        await connection.close()
 
     assert not connection.is_ready
 
