@@ -34,6 +34,15 @@ class PublicSockets:
                 with socket.socket() as deaf:
                     os.dup2(deaf.fileno(), number)
 
+    def is_heard(self) -> bool:
+        """Whether the server waits for connections. On a socket that was deaf before it did, it would never end."""
+        if not _OWN.is_dir():
+            return True
+        listening = {
+            number for number, sock in self._ours() if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        }
+        return not listening.isdisjoint(_watched())
+
     def is_connected(self) -> bool:
         """Whether anybody has a connection."""
         return any(not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) for _, sock in self._ours())
@@ -52,6 +61,16 @@ class PublicSockets:
             return False
         is_ours: bool = sock.getsockname()[1] == self._port
         return is_ours
+
+
+def _watched() -> Iterator[int]:
+    """Yield the descriptors that this process's epolls watch."""
+    for entry in list(_OWN.iterdir()):
+        if _target(entry) == "anon_inode:[eventpoll]":
+            with suppress(FileNotFoundError):
+                for line in Path(f"/proc/self/fdinfo/{entry.name}").read_text().splitlines():
+                    if line.startswith("tfd:"):  # see proc(5)
+                        yield int(line.split()[1])
 
 
 def _borrow(number: int) -> socket.socket:

@@ -25,6 +25,7 @@ from bff.config.settings import Settings
 from bff.config.workers_folder import expect_workers
 from bff.observe.logs import own_logs
 
+_STOPS = (signal.SIGTERM, signal.SIGINT)
 _WORKER = "bff.cli.worker:build"
 _HEADER_TIMEOUT = 10_000  # milliseconds for a request's head to arrive
 _BACKLOG = 2048
@@ -48,7 +49,7 @@ def run(settings: Settings, config_path: Path) -> None:
     own_logs(settings.log.level, settings.log.format.value)
     # The workers are new processes: they read the same file again, with the same environment.
     os.environ["BFF_CONFIG"] = str(config_path.absolute())
-    os.register_at_fork(after_in_child=_obey_signals)
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_obey_signals)
     most_of_head = max(64 * 1024, 2 * settings.server.max_header_size)  # what is above ours gets a problem document
     server = ReloadingServer(
         _WORKER,
@@ -113,10 +114,20 @@ def _load_worker() -> None:
         gc.enable()
 
 
+def _hold_signals() -> None:
+    """Have signals wait while a worker is forked: Python forgets what came to a process before it had begun."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+
+
+def _let_signals_come() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPS)
+
+
 def _obey_signals() -> None:
     """Have a worker that is still being loaded end with a signal: it inherits what would only note that down."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPS:
         signal.signal(number, signal.SIG_DFL)
+    _let_signals_come()
 
 
 def _check_free(host: str, port: int) -> None:

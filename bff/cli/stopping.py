@@ -5,6 +5,7 @@ elsewhere at once.
 """
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 
 _LONGEST = 3.0  # seconds
@@ -21,13 +22,18 @@ class Stop:
         self,
         *,
         drain: Callable[[], None],
+        is_heard: Callable[[], bool],
         stop_listening: Callable[[], None],
         at_rest: Callable[[], Awaitable[object]],
         delay: float,
         shutdown_timeout: float,
     ) -> None:
-        """`delay`: seconds in which it is unready and still takes connections. `at_rest` returns when it may go."""
+        """`delay`: seconds in which it is unready and still takes connections. `at_rest` returns when it may go.
+
+        `is_heard` tells whether connections are taken yet; where they are not, there is nothing to finish.
+        """
         self._drain = drain
+        self._is_heard = is_heard
         self._stop_listening = stop_listening
         self._at_rest = at_rest
         self._delay = delay
@@ -37,11 +43,18 @@ class Stop:
 
     def stand_between(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take what is asked of the loop from now on."""
-        listen = loop.add_signal_handler
+        wake = loop.add_signal_handler
+
+        def begin(number: int, _frame: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._begin, loop, number)
 
         def hold(number: int, callback: Callable[..., object], *args: object) -> None:
             self._held[number] = lambda: callback(*args)
-            listen(number, self._begin, loop, number)
+            # uvloop forgets a signal that comes while it does not run, as it does not while granian begins: so it
+            # is only woken by one, and what is called stands in a handler that Python calls whenever it comes.
+            wake(number, _do_nothing)
+            signal.signal(number, begin)
 
         loop.add_signal_handler = hold  # type: ignore[method-assign, assignment]
 
@@ -54,6 +67,8 @@ class Stop:
 
     async def _leave(self, number: int) -> None:
         try:
+            if not self._is_heard():
+                return
             await asyncio.sleep(self._delay)
             self._stop_listening()
             async with asyncio.timeout(self._patience):
@@ -62,3 +77,7 @@ class Stop:
             pass  # whoever takes no close by now is cut
         finally:
             self._held[number]()
+
+
+def _do_nothing() -> None:
+    """Being called was all."""

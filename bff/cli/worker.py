@@ -69,6 +69,7 @@ def build() -> Draining:
 
     stop = Stop(
         drain=drain,
+        is_heard=sockets.is_heard,
         stop_listening=sockets.stop_listening,
         at_rest=at_rest,
         delay=settings.server.drain_delay,

@@ -1,6 +1,7 @@
 """Looking through the sockets of this process."""
 
 import os
+import select
 import socket
 from pathlib import Path
 
@@ -37,3 +38,14 @@ def test_what_is_no_socket_any_more_is_given_back():
     assert before == len(list(OWN.iterdir()))
     os.close(reading)
     os.close(writing)
+
+
+def test_server_is_heard_once_something_waits_for_its_connections():
+    """The socket listens long before; only what waits for it will notice that it is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as server, select.epoll() as waiting:
+        sockets = PublicSockets(f"127.0.0.1:{server.getsockname()[1]}")
+        assert not sockets.is_heard()
+
+        waiting.register(server.fileno())
+
+        assert sockets.is_heard()
