@@ -125,6 +125,7 @@ async def test_upstream_chooses_the_subprotocol(browser: Browser, upstream: Sock
     """The browser's offer goes up as it is, and the choice comes down; nothing is added to either."""
     async with socket_of(browser, "/ws/echo", subprotocols=["chat.v2", "chat.v1"]) as socket:
         assert "chat.v1" == socket.subprotocol
+        await eventually(lambda: upstream.opened)
 
     assert [["chat.v2, chat.v1"]] == [opened.all("sec-websocket-protocol") for opened in upstream.opened]
 
@@ -148,6 +149,7 @@ async def test_browser_s_close_reaches_the_upstream(
 ) -> None:
     """The server hands no reason on, so the upstream is told the code."""
     async with socket_of(browser, "/ws/echo") as socket:
+        await eventually(lambda: upstream.opened)  # a close that overtakes the opening is nobody's
         await socket.close(code, reason)
     (opened,) = upstream.opened
 
@@ -158,6 +160,7 @@ async def test_browser_s_close_reaches_the_upstream(
 async def test_browser_s_close_without_a_code_is_one_for_both(browser: Browser, upstream: SocketUpstream) -> None:
     """`socket.close()` of a page: it is answered in kind, not with a complaint."""
     async with socket_of(browser, "/ws/echo") as socket:
+        await eventually(lambda: upstream.opened)
         async with socket.send_context():
             socket.protocol.send_close()
         assert (1005, "") == (socket.close_code, socket.close_reason)
@@ -285,6 +288,7 @@ async def test_worker_has_so_many_sockets_and_no_more(product: Bff, upstream: So
 async def test_logout_closes_the_socket(browser: Browser, upstream: SocketUpstream) -> None:
     """4401, and the upstream hears of it too."""
     async with socket_of(browser, "/ws/echo") as socket:
+        await eventually(lambda: upstream.opened)
         assert 200 == (await browser.post("/bff/logout")).status_code
 
         assert (4401, "session_expired") == await closed(socket, within=AT_ONCE)
@@ -376,6 +380,7 @@ async def test_session_whose_time_is_over_closes_its_socket(
         async with Browser(bff) as alice:
             await alice.log_in("alice")
             async with socket_of(alice, "/ws/echo") as socket:
+                await eventually(lambda: upstream.opened)
                 assert (4401, "session_expired") == await closed(socket)
             await eventually(upstream.opened[0].ended.is_set)
             assert (401, "session_expired") == await refusal(alice, "/ws/echo")
