@@ -27,6 +27,7 @@ Apart = Callable[[LiveSession, int | None], Awaitable[None]]
 Joined = Callable[[Mapping[str, str]], AbstractContextManager[object]]
 
 _ANSWER_WITHIN = 2 * PATIENCE  # seconds; that process itself says after PATIENCE that it takes longer
+_QUESTION_WITHIN = 10.0  # seconds for the whole line: a worker that is stopped holds no end up
 _LOOK_EVERY = 1.0  # seconds between two looks whether a successor has taken the address over
 
 
@@ -115,14 +116,15 @@ class Desk:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._under_way += 1
         try:
-            question = json.loads(await reader.readline())
-            request = question["request"]
+            async with asyncio.timeout(_QUESTION_WITHIN):
+                question = json.loads(await reader.readline())
+            request = question.get("request")
             TRACE.set(Trace(*request) if request is not None else None)
-            with self._joined(question["trace"]):
+            with self._joined(question.get("trace", {})):
                 answer = await self._renewed(question["cookie"].encode("ascii"), question["refused"])
             writer.write(json.dumps(answer).encode() + b"\n")
             await writer.drain()
-        except (ConnectionError, ValueError, KeyError, TypeError, AttributeError):
+        except (ConnectionError, TimeoutError, ValueError, KeyError, TypeError, AttributeError):
             return  # a worker that was killed while it asked or was answered: the renewal goes on all the same
         finally:
             writer.close()

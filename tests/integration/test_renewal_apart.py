@@ -209,7 +209,17 @@ async def test_successor_takes_the_address_over_and_the_old_one_finishes(apart):
 
 
 @pytest.mark.parametrize(
-    "junk", [b"", b"junk\n", b"{}\n", b"[]\n", b'{"cookie": 7}\n', b'{"cookie": "junk", "refused": null}\n']
+    "junk",
+    [
+        b"",
+        b"junk\n",
+        b"{}\n",
+        b"[]\n",
+        b'{"cookie": 7}\n',
+        b'{"cookie": "junk", "refused": null}\n',
+        b'{"cookie": "junk", "refused": null, "request": 7}\n',
+        b'{"cookie": "junk", "refused": null, "request": null, "trace": 7}\n',
+    ],
 )
 async def test_junk_disturbs_nothing(apart, junk):
     """A worker may be killed in the middle of its question."""
@@ -224,3 +234,14 @@ async def test_junk_disturbs_nothing(apart, junk):
     assert 200 == (await browser.get("/api/tasks")).status
     assert [] == unhandled
     assert (1, 0) == await apart.renewals_by()
+
+
+async def test_worker_that_asks_nothing_is_not_waited_for(apart, monkeypatch):
+    """One that is stopped after it has connected: the renewal process ends all the same."""
+    monkeypatch.setattr("bff.session.renewal_apart._QUESTION_WITHIN", 0.05)
+    reader, writer = await asyncio.open_unix_connection(apart.address)
+
+    assert b"" == await asyncio.wait_for(reader.read(), 30)
+    async with asyncio.timeout(30):
+        await apart.desk.close()
+    writer.close()
