@@ -16,8 +16,8 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
+
+from tests.closing import Closing
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\necho"
 _MAX_HEAD = 1024 * 1024
@@ -81,7 +81,7 @@ class Received:
         return [value for key, value in self.headers if key == wanted]
 
 
-class Echo:
+class Echo(Closing):
     """The server. `url` is its origin; `requests` are what came, in order."""
 
     def __init__(self) -> None:
@@ -123,14 +123,6 @@ class Echo:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self, started: Future[int]) -> None:
         asyncio.set_event_loop(self._loop)

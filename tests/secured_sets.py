@@ -7,9 +7,8 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from tests.closing import Closing
 from tests.store_sets import SERVICE, Cluster, Papers, SentinelSet, TlsFront, ask, write_papers
 
 USER, PASSWORD = "bff", "s3cret"
@@ -18,7 +17,7 @@ WATCHER_RULES = ("-@all", "+sentinel|masters")
 CLUSTER_RULES = ("+cluster|slots", "+command")
 
 
-class SecuredSet:
+class SecuredSet(Closing):
     """The way in to servers that run elsewhere.
 
     Attributes:
@@ -69,14 +68,6 @@ class SecuredSet:
         for front in self._fronts:
             front.close()
         shutil.rmtree(self._directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _admit(port: int, user: str, password: str, rules: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,14 @@ from typing import Any, Protocol, Self
 
 import httpx
 
+from tests.closing import Closing
 from tests.processes import ROOT, ServerFailed, ServerProcess, release_ports, reserve_port
 
 DEMO = ROOT / "frontend_example" / "demo"
 ISSUER = DEMO / "issuer"
 
 
-class Server(ABC):
+class Server(Closing):
     """What all of them have in common: one process, which can be stopped, killed, paused and started again."""
 
     process: ServerProcess
@@ -60,14 +61,6 @@ class Server(ABC):
     def close(self) -> None:
         """Stops it for good."""
         self.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,14 +9,15 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+
+from tests.closing import Closing
 
 PIECE = b"x" * 64 * 1024
 
@@ -38,7 +39,7 @@ class Opened:
         return [value for key, value in self.headers if key.lower() == name]
 
 
-class SocketUpstream:
+class SocketUpstream(Closing):
     """The server; `url` is its http address. It pings more often than anybody would."""
 
     def __init__(self, ping_interval: float = 0.2) -> None:
@@ -81,14 +82,6 @@ class SocketUpstream:
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self, started: "Future[int]") -> None:
         asyncio.set_event_loop(self._loop)

@@ -15,8 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import redis
@@ -26,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.closing import Closing
 from tests.processes import ServerFailed, ServerProcess, free_port
 from tests.servers import Valkey, _valkey_program, start_valkey
 
@@ -58,7 +58,7 @@ def ask(port: int) -> redis.Redis:
     return redis.Redis(host="127.0.0.1", port=port, socket_timeout=5)
 
 
-class _Set:
+class _Set(Closing):
     """A set of processes in one directory."""
 
     def __init__(self) -> None:
@@ -72,14 +72,6 @@ class _Set:
 
     def _all(self) -> list[Valkey]:
         return self.servers
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _begin(self, begin: Callable[[], None]) -> None:
         try:
